@@ -1,0 +1,175 @@
+"""Compile a mapping to SQL over the extracted tables (`src."system.table"`), with every value that could not be turned
+into what the standard wants listed beside the row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+
+from etl.engines.local import literal, quote
+from etl.expressions import Expression
+from etl.mapping.definition import Branch, CodeMap, Join, TableMapping
+from etl.standard.definition import DataItem, Table
+
+LINEAGE = ("_src_system", "_src_table", "_src_key", "_src_row", "_batch")
+BLANKS = " \u00a0\u3000"
+_CASE_LIMIT = 400
+
+
+def source_view(system: str, table: str) -> str:
+    return f"src.{quote(f'{system}.{table}')}"
+
+
+def column_sql(name: str) -> str:
+    alias, _, column = name.partition(".")
+    return f"{quote(alias)}.{quote(column)}"
+
+
+def sql_type(item: DataItem) -> str:
+    """The column type that carries a data item."""
+    if item.type == "decimal":
+        return f"DECIMAL({min(max(item.length, item.scale + 1), 38)},{item.scale})"
+    return {"text": "VARCHAR", "integer": "BIGINT", "date": "DATE"}[item.type]
+
+
+class Conversions:
+    """Renders expressions of one mapping and remembers the faults they may meet: values that do not convert, codes without entry."""
+
+    def __init__(self, code_maps: dict[str, CodeMap], system: str) -> None:
+        self.bad: list[tuple[str, str, str]] = []        # (condition, reason, original text)
+        self.unmapped: list[tuple[str, str, str]] = []   # (condition, map, original text)
+        self._maps, self._system = code_maps, system
+
+    def sql(self, expression: Expression) -> str:
+        return expression.sql(column_sql, self._call)
+
+    def item_sql(self, item: DataItem, expression: Expression) -> str:
+        """The expression in the item's type."""
+        sql = self.sql(expression)
+        if item.type == "text":
+            return f"nullif(trim({sql}, {literal(BLANKS)}), '')"
+        if item.type in ("decimal", "integer"):
+            cast = f"try_cast({sql} AS {sql_type(item)})"
+            self.bad.append((f"({sql}) IS NOT NULL AND ({cast} IS NULL OR {cast} <> ({sql}))", "scale", f"CAST({sql} AS VARCHAR)"))
+            return cast
+        return f"CAST({sql} AS DATE)"
+
+    def _call(self, name: str, arguments: list[str], _: exp.Expression) -> str | None:
+        if name == "parse_date":
+            sql = f"CAST(try_strptime({arguments[0]}, {arguments[1]}) AS DATE)"
+            self.bad.append((f"{arguments[0]} IS NOT NULL AND {sql} IS NULL", "date", arguments[0]))
+            return sql
+        if name == "parse_number":
+            sql = f"try_cast({arguments[0]} AS DECIMAL(38,8))"
+            self.bad.append((f"{arguments[0]} IS NOT NULL AND {sql} IS NULL", "number", arguments[0]))
+            return sql
+        if name == "code":
+            map_name = arguments[0] if "." in arguments[0] else f"{self._system}.{arguments[0]}"
+            text = f"CAST({arguments[1]} AS VARCHAR)"
+            sql = _lookup(self._maps[map_name], text)
+            self.unmapped.append((f"{arguments[1]} IS NOT NULL AND {sql} IS NULL", map_name, text))
+            return sql
+        return None
+
+
+def _lookup(code_map: CodeMap, text: str) -> str:
+    if len(code_map.entries) <= _CASE_LIMIT:
+        branches = "".join(f" WHEN {literal(source)} THEN {literal(target)}" for source, target in code_map.entries.items())
+        return f"(CASE {text}{branches} END)" if branches else "CAST(NULL AS VARCHAR)"
+    pairs = ", ".join(f"{literal(s)}: {literal(t)}" for s, t in code_map.entries.items())
+    return f"(MAP {{{pairs}}}[{text}])"
+
+
+def compile_branch(mapping: TableMapping, branch: Branch, number: int, table: Table, code_maps: dict[str, CodeMap]) -> str:
+    """One branch as a query: items (typed, before defaults), lineage, `_branch`, `_bad`, `_missing_codes`, `_ambiguous`."""
+    columns = [f"{quote(branch.alias)}.{name}" for name in LINEAGE]
+    columns.append(f"{number} AS _branch")
+    bad: list[str] = []
+    unmapped: list[str] = []
+    for item in table.mapped_items:
+        source = branch.items[item.code]
+        if source.kind == "expression":
+            assert source.expression is not None
+            convert = Conversions(code_maps, mapping.system)
+            columns.append(f"{convert.item_sql(item, source.expression)} AS {quote(item.code)}")
+            bad += _bad_cases(item.code, convert)
+            unmapped += [f"CASE WHEN {c} THEN {{'item': {literal(item.code)}, 'map': {literal(m)}, 'original': {o}}} END" for c, m, o in convert.unmapped]
+        else:
+            columns.append(f"CAST({constant_sql(source.constant)} AS {sql_type(item)}) AS {quote(item.code)}")
+    # A date that the filter cannot read says nothing about whether the row belongs here: set aside, not passed over.
+    convert = Conversions(code_maps, mapping.system)
+    if branch.where is not None:
+        convert.sql(branch.where)
+    bad += _bad_cases(table.key_items[0].code, convert)
+    columns.append(f"{_present(bad, 'reason')} AS _bad")
+    columns.append(f"{_present(unmapped, 'map')} AS _missing_codes")
+    ambiguous = [f"CASE WHEN {quote(j.alias)}._matches > 1 THEN {literal(j.alias)} END" for j in branch.joins if j.kind == "left"]
+    columns.append(f"list_filter(CAST([{', '.join(ambiguous)}] AS VARCHAR[]), lambda x: x IS NOT NULL) AS _ambiguous")
+    return f"SELECT {', '.join(columns)} {from_clause(branch, code_maps, mapping.system)}"
+
+
+def _bad_cases(item: str, convert: Conversions) -> list[str]:
+    return [f"CASE WHEN {c} THEN {{'item': {literal(item)}, 'reason': {literal(r)}, 'original': {o}}} END" for c, r, o in convert.bad]
+
+
+def _present(cases: list[str], middle: str) -> str:
+    kind = f"STRUCT(item VARCHAR, {quote(middle)} VARCHAR, original VARCHAR)[]"
+    return f"list_filter(CAST([{', '.join(cases)}] AS {kind}), lambda x: x IS NOT NULL)"
+
+
+def constant_sql(value: Any) -> str:
+    """SQL of a constant or default from a pack."""
+    if value is None:
+        return "NULL"
+    return literal(value.isoformat() if hasattr(value, "isoformat") else str(value))
+
+
+def from_clause(branch: Branch, code_maps: dict[str, CodeMap], system: str, upto: str | None = None, raw: bool = False) -> str:
+    """FROM and WHERE of a branch. With `upto`, only the joins up to that alias; with `raw`, that one joins its single rows.
+
+    A row whose filter cannot be judged because a date in it cannot be read is let through, to be set aside later.
+    """
+    convert = Conversions(code_maps, system)
+    parts = [f"FROM {source_view(branch.system, branch.table)} AS {quote(branch.alias)}"]
+    for join in branch.joins:
+        parts.append(_join_sql(join, convert, raw and join.alias == upto))
+        if join.alias == upto:
+            break
+    if branch.where is not None and upto is None:
+        filtering = Conversions(code_maps, system)
+        where = filtering.sql(branch.where)
+        parts.append("WHERE " + " OR ".join([f"({where})", *(f"({condition})" for condition, _, _ in filtering.bad)]))
+    return " ".join(parts)
+
+
+def _join_sql(join: Join, convert: Conversions, raw: bool) -> str:
+    keys = ", ".join(quote(column) for column, _ in join.pairs)
+    on = " AND ".join(f"{quote(join.alias)}.{quote(column)} = {convert.sql(expression)}" for column, expression in join.pairs)
+    inside = quote(join.alias)
+    where = f" WHERE {convert.sql(join.where)}" if join.where else ""
+    view = f"{source_view(join.system, join.table)} AS {inside}{where}"
+    if raw:
+        body = f"SELECT {inside}.* FROM {view}"
+    elif join.kind == "left":
+        body = (f"SELECT {inside}.*, count(*) OVER (PARTITION BY {keys}) AS _matches FROM {view} "
+                f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _src_row) = 1")
+    else:
+        values = ", ".join(f"{_aggregate_sql(expression)} AS {quote(name)}" for name, expression in join.values.items())
+        body = f"SELECT {keys}, {values} FROM {view} GROUP BY {keys}"
+    return f"LEFT JOIN ({body}) AS {quote(join.alias)} ON {on}"
+
+
+def _aggregate_sql(expression: Expression) -> str:
+    # any_of is the smallest value, so that the same rows always give the same answer.
+    return expression.sql(column_sql, lambda name, arguments, _: f"min({arguments[0]})" if name == "any_of" else None)
+
+
+def compile_trace(mapping: TableMapping, branch: Branch, alias: str, code_maps: dict[str, CodeMap]) -> str:
+    """The rows of `alias` behind one driving row (parameter: its `_src_row`)."""
+    if alias == branch.alias:
+        return f"SELECT * FROM {source_view(branch.system, branch.table)} WHERE _src_row = ?"
+    join = next(j for j in branch.joins if j.alias == alias)
+    drop = " EXCLUDE (_matches)" if join.kind == "left" else ""
+    return (f"SELECT DISTINCT {quote(alias)}.*{drop} {from_clause(branch, code_maps, mapping.system, alias, raw=join.kind == 'aggregate')} "
+            f"WHERE {quote(branch.alias)}._src_row = ? AND {quote(alias)}._src_row IS NOT NULL ORDER BY _src_row")
