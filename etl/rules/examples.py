@@ -1,0 +1,108 @@
+"""Prove rules by their examples: a passing example gives no finding, a failing one gives at least one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from etl.engines.local import Engine, literal, quote
+from etl.rules.compile import compile_reconcile, compile_row_rules, compile_single
+from etl.rules.definition import Rule
+from etl.standard.definition import Standard, Table
+
+SQL_TYPES = {"text": "VARCHAR", "integer": "BIGINT", "date": "DATE"}
+
+
+@dataclass(frozen=True)
+class ExampleFault:
+    """An example that does not do what it says."""
+
+    rule: str
+    path: str
+    line: int
+    zh: str
+    en: str
+
+
+def sql_type(item: Any) -> str:
+    """The column type that carries a data item."""
+    return f"DECIMAL({min(max(item.length, item.scale + 1), 38)},{item.scale})" if item.type == "decimal" else SQL_TYPES[item.type]
+
+
+def run_examples(engine: Engine, standard: Standard, rules: Sequence[Rule]) -> tuple[int, list[ExampleFault]]:
+    """Run all examples of `rules`. Returns how many were run and what is wrong with them.
+
+    The engine needs the standard's code tables and parameters (see Engine.load_codes, set_parameters).
+    """
+    faults: list[ExampleFault] = []
+    run = 0
+    for rule in rules:
+        for wanted, examples in (("pass", rule.examples_pass), ("fail", rule.examples_fail)):
+            for number, example in enumerate(examples, 1):
+                run += 1
+                problem = _run_one(engine, standard, rule, example)
+                if isinstance(problem, str):
+                    faults.append(ExampleFault(rule.id, rule.path, rule.line, f"{wanted} 样例 {number}：{problem}", f"{wanted} example {number}: {problem}"))
+                elif wanted == "pass" and problem:
+                    faults.append(ExampleFault(rule.id, rule.path, rule.line, f"pass 样例 {number} 却触发了规则", f"pass example {number} fires the rule"))
+                elif wanted == "fail" and not problem:
+                    faults.append(ExampleFault(rule.id, rule.path, rule.line, f"fail 样例 {number} 没有触发规则", f"fail example {number} does not fire the rule"))
+    return run, faults
+
+
+def _run_one(engine: Engine, standard: Standard, rule: Rule, example: Any) -> int | str:
+    """Findings of one example, or what is wrong with it."""
+    import duckdb
+
+    if rule.kind == "row":
+        content = {rule.table: [example]}
+    elif isinstance(example, dict):
+        content = example
+    else:
+        return "should map tables to lists of rows"
+    try:
+        for code in sorted(rule.tables() | set(content)):
+            if code not in standard.tables:
+                return f"no table {code}"
+            load_rows(engine, standard.tables[code], content.get(code) or [])
+        if rule.kind == "row":
+            sql = compile_row_rules(rule.table, [rule])
+        elif rule.kind == "reconcile":
+            sql = compile_reconcile(rule)
+        else:
+            sql = compile_single(rule)
+        return int(engine.one(f"SELECT count(*) FROM ({sql})"))
+    except (duckdb.Error, ValueError, TypeError) as error:
+        return str(error).splitlines()[0]
+
+
+def load_rows(engine: Engine, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Make `rows` (item code -> Python value) the content of data.<table>; items left out are NULL."""
+    columns = ", ".join(f"{quote(item.code)} {sql_type(item)}" for item in table.mapped_items)
+    for schema in ("data", "aside"):
+        engine.execute(f"CREATE OR REPLACE TABLE {schema}.{quote(table.code)} (_row BIGINT, {columns}, _unmapped VARCHAR[])")
+    known = {item.code: item for item in table.mapped_items}
+    for number, row in enumerate(rows, 1):
+        unknown = set(row) - set(known)
+        if unknown:
+            raise ValueError(f"no item {', '.join(sorted(map(str, unknown)))} in {table.code}")
+        values = [_literal(row.get(code), item) for code, item in known.items()]
+        engine.execute(f"INSERT INTO data.{quote(table.code)} VALUES ({number}, {', '.join(values)}, [])")
+
+
+def _literal(value: Any, item: Any) -> str:
+    if value is None:
+        return "NULL"
+    if item.type == "text":
+        if not isinstance(value, str):
+            raise ValueError(f"{item.code} is text: put {value!r} in quotes")
+        return literal(value)
+    if item.type == "date":
+        if isinstance(value, datetime) or not isinstance(value, date):
+            raise ValueError(f"{item.code} is a date: write it as 2024-01-31")
+        return f"DATE {literal(value.isoformat())}"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{item.code} is a number, not {value!r}")
+    return f"CAST({literal(repr(value))} AS {sql_type(item)})"
