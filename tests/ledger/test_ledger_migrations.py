@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from etl.ledger import migrations
+from etl.ledger import open_ledger
+from etl.ledger.models import Base
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request, tmp_path):
+    return request.getfixturevalue("postgres_url") if request.param == "postgresql" else tmp_path / "ledger.db"
+
+
+def test_models_and_migrations_say_the_same(place):
+    with open_ledger(place) as ledger, ledger._engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert set(sa.inspect(connection).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+
+
+def test_known_revisions_are_those_of_the_scripts():
+    config = Config()
+    config.set_main_option("script_location", str(migrations.__path__[0]))
+    scripts = ScriptDirectory.from_config(config)
+    assert [script.revision for script in reversed(list(scripts.walk_revisions()))] == list(migrations.KNOWN)
+    assert scripts.get_current_head() == migrations.HEAD
+
+
+def test_processes_that_open_a_new_ledger_at_once_all_succeed(place):
+    script = (
+        "import sys; from datetime import date; from etl.ledger import open_ledger\n"
+        "with open_ledger(sys.argv[1]) as l: print(l.append_event('a', 'b', 'c').seq)"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", script, str(place)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                 for _ in range(4)]
+    results = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, results
+    assert sorted(int(out) for out, _ in results) == [1, 2, 3, 4]
+    with open_ledger(place) as ledger:
+        assert ledger.verify_chain().ok
+
+
+def test_opening_a_current_ledger_does_not_load_alembic(tmp_path):
+    place = tmp_path / "ledger.db"
+    open_ledger(place).close()
+    script = "import sys; from etl.ledger import open_ledger; open_ledger(sys.argv[1]).close(); print('alembic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script, str(place)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
