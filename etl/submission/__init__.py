@@ -1,0 +1,1 @@
+"""What is sent: serial numbers, the text writer, the independent reader, and sealed packages."""
