@@ -1,0 +1,1 @@
+"""The sub-commands of `eastbound`: parsing, calling the rooms, and showing what they say."""

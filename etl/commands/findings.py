@@ -1,0 +1,168 @@
+"""`eastbound findings`: every failing row, filtered, on the screen or as CSV, Excel, JSON."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from etl.commands.common import command, echo_json, echo_jsonl, echo_table, workspace_option
+from etl.language import say
+
+SCREEN_ROWS = 50
+
+
+@command(zh="查看检核发现。屏幕上分页显示，导出与 JSON 总是全部。", en="See findings. The screen pages over them; exports and JSON hold all of them.",
+         examples=["eastbound findings --severity error", "eastbound findings --rule EL20-GRBDB-BDZZRQ1-CR-01 --format jsonl",
+                   "eastbound findings --table GRBDB --branch 310000 --output findings.xlsx", "eastbound findings --summary"])
+@click.option("--run", "run_id", default=None, help=say("运行编号，默认最近一次", "run id; default the latest"))
+@click.option("--rule", default=None, help=say("规则编号，可用 % 通配", "rule id; % matches anything"))
+@click.option("--table", default=None, help=say("表代码", "table code"))
+@click.option("--item", default=None, help=say("数据项代码", "item code"))
+@click.option("--branch", default=None, help=say("机构代码", "branch code"))
+@click.option("--severity", type=click.Choice(["error", "warning"]), default=None, help=say("级别", "severity"))
+@click.option("--family", default=None, help=say("规则类别", "rule family"))
+@click.option("--format", "form", type=click.Choice(["table", "json", "jsonl", "csv"]), default="table", show_default=True, help=say("输出格式", "output format"))
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=None,
+              help=say("写入文件，按后缀 .csv .xlsx .json .jsonl", "write to a file by its ending: .csv .xlsx .json .jsonl"))
+@click.option("--page", default=1, show_default=True, type=click.IntRange(1), help=say("屏幕页码", "page on the screen"))
+@click.option("--summary", is_flag=True, help=say("按规则汇总", "count by rule"))
+@workspace_option
+def findings(workspace: Path, run_id: str | None, form: str, output: Path | None, page: int, summary: bool, **chosen: Any) -> int:
+    from etl.commands.runs import latest_run
+    from etl.engines import open_engine
+    from etl.ledger import open_ledger
+    from etl.rules.findings import COLUMNS, FindingFilter, count_findings, group_findings, query_findings, register_findings
+    from etl.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    with open_ledger(opened.ledger_place) as ledger:
+        run = ledger.run(run_id or latest_run(ledger))
+    folder = opened.run_folder(run.id)
+    wanted = FindingFilter(**chosen)
+    with open_engine() as engine:
+        register_findings(engine, sorted((folder / "findings").glob("*.parquet")), {p.stem: p for p in (folder / "serials").glob("*.parquet")})
+        total = count_findings(engine, wanted)
+        errors = count_findings(engine, FindingFilter(**{**chosen, "severity": "error"})) if wanted.severity != "warning" else 0
+        if summary:
+            rows = group_findings(engine, ["severity", "rule", "table", "item", "message_zh", "message_en"], wanted)
+            if form in ("json", "jsonl"):
+                (echo_json if form == "json" else echo_jsonl)(rows)
+            else:
+                echo_table([say("级别", "severity"), say("规则", "rule"), say("说明", "text"), say("发现", "findings")],
+                           [(r["severity"], r["rule"], say(r["message_zh"], r["message_en"]), r["findings"]) for r in rows], right=(3,))
+        elif output:
+            written = export(query_findings(engine, wanted), COLUMNS, output)
+            click.echo(say(f"已写入 {written:,} 条发现：{output}", f"{written:,} finding(s) written to {output}"))
+        elif form == "json":
+            echo_json(list(query_findings(engine, wanted)))
+        elif form == "jsonl":
+            echo_jsonl(query_findings(engine, wanted))
+        elif form == "csv":
+            _write_csv(query_findings(engine, wanted), COLUMNS, sys.stdout)
+        else:
+            shown = query_findings(engine, wanted, limit=SCREEN_ROWS, offset=(page - 1) * SCREEN_ROWS)
+            show_findings(list(shown))
+            first, last = (page - 1) * SCREEN_ROWS + 1, min(page * SCREEN_ROWS, total)
+            if total:
+                more = say(f"；下一页：--page {page + 1}", f"; next: --page {page + 1}") if last < total else ""
+                click.echo(say(f"第 {first:,}–{last:,} 条，共 {total:,} 条{more}", f"{first:,} to {last:,} of {total:,}{more}"))
+            else:
+                click.echo(say("没有发现。", "No findings."))
+    return 1 if errors else 0
+
+
+def show_findings(rows: list[dict[str, Any]]) -> None:
+    """Findings as a table for people."""
+    echo_table([say("级别", "severity"), say("规则", "rule"), say("主键", "key"), say("值", "value"), say("应为", "expected"), say("来源", "source"), say("说明", "text")],
+               [(r["severity"], r["rule"], r["key"], _short(r["value"]), _short(r["expected"]), _source(r), say(r["message_zh"], r["message_en"])) for r in rows])
+
+
+def _source(row: dict[str, Any]) -> str:
+    return f"{row['source_system']}.{row['source_table']} {row['source_key']}" if row["source_system"] else ""
+
+
+def _short(text: str | None, most: int = 60) -> str:
+    """Control characters made visible; long texts cut for the screen only."""
+    if text is None:
+        return ""
+    seen = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return seen if len(seen) <= most else seen[: most - 1] + "…"
+
+
+def export(rows: Any, columns: tuple[str, ...], path: Path) -> int:
+    """Write all rows to `path`; returns how many. Excel gets texts only: no number turns into a float, no text into a formula."""
+    kind = path.suffix.lower()
+    if kind == ".csv":
+        with path.open("w", encoding="utf-8-sig", newline="") as stream:
+            return _write_csv(rows, columns, stream)
+    if kind in (".json", ".jsonl"):
+        import json
+
+        count = 0
+        with path.open("w", encoding="utf-8") as stream:
+            if kind == ".json":
+                stream.write("[")
+            for row in rows:
+                stream.write((",\n" if count and kind == ".json" else "") + json.dumps(row, ensure_ascii=False, default=str) + ("\n" if kind == ".jsonl" else ""))
+                count += 1
+            if kind == ".json":
+                stream.write("]\n")
+        return count
+    if kind == ".xlsx":
+        return _write_excel(rows, columns, path)
+    raise click.UsageError(say(f"不支持的后缀 {path.suffix}；用 .csv .xlsx .json .jsonl", f"{path.suffix} is not supported; use .csv .xlsx .json .jsonl"))
+
+
+def _write_csv(rows: Any, columns: tuple[str, ...], stream: Any) -> int:
+    writer = csv.writer(stream)
+    writer.writerow(columns)
+    count = 0
+    for row in rows:
+        writer.writerow([_safe(row[c]) for c in columns])
+        count += 1
+    return count
+
+
+def _safe(value: Any) -> Any:
+    # A spreadsheet would run a cell that begins like a formula.
+    if isinstance(value, str) and value[:1] in ("=", "+", "@", "-", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+EXCEL_ROWS = 1_048_575
+
+
+def _write_excel(rows: Any, columns: tuple[str, ...], path: Path) -> int:
+    import xlsxwriter
+
+    count = 0
+    options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(str(path), options) as book:
+        head, text = book.add_format({"bold": True}), book.add_format({"num_format": "@"})
+        sheet = None
+        for row in rows:
+            if count % EXCEL_ROWS == 0:
+                sheet = book.add_worksheet(f"findings {count // EXCEL_ROWS + 1}")
+                for index, column in enumerate(columns):
+                    sheet.write_string(0, index, column, head)
+                sheet.freeze_panes(1, 0)
+            assert sheet is not None
+            for index, column in enumerate(columns):
+                if row[column] is not None:
+                    sheet.write_string(count % EXCEL_ROWS + 1, index, _excel_text(row[column]), text)
+            count += 1
+        if sheet is None:
+            sheet = book.add_worksheet("findings 1")
+            for index, column in enumerate(columns):
+                sheet.write_string(0, index, column, head)
+    return count
+
+
+def _excel_text(value: Any) -> str:
+    """A cell's text: XML cannot carry control characters, so they are shown by their number."""
+    return "".join(c if c >= " " or c in "\n\t" else f"\\x{ord(c):02x}" for c in str(value))[:32767]

@@ -1,0 +1,132 @@
+"""`eastbound run`, `resume`, and the stages one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from etl.commands.common import DateParam, ProgressPrinter, command, echo_json, echo_table, format_option, packs_option, workspace_option
+from etl.language import say
+
+
+def _run_options(function: Callable) -> Callable:
+    for option in reversed([
+        click.option("--standard", "-s", required=True, help=say("标准名称，如 east_life_2020", "name of the standard, e.g. east_life_2020")),
+        click.option("--period", "-p", required=True, help=say("报送期：月报 2026-10，日报 2026-10-31", "period: 2026-10 for a month, 2026-10-31 for a day")),
+        click.option("--report-date", type=DateParam(), default=None, help=say("流水号中的上报日期，默认上海时间的今天", "date inside the serial numbers; default today in Asia/Shanghai")),
+        click.option("--memory", default=None, help=say("引擎内存上限，如 2GB", "memory limit of the engine, e.g. 2GB")),
+        click.option("--quiet", "-q", is_flag=True, help=say("不显示进度", "no progress")),
+    ]):
+        function = option(function)
+    return format_option()(packs_option(workspace_option(function)))
+
+
+@command(zh="从核心系统取数，映射、检核、脱敏、写文件，经独立复核后封包。", en="Extract, map, check, mask, write, and seal after an independent re-read.",
+         examples=["eastbound run --standard east_life_2020 --period 2026-10",
+                   "eastbound run -s east_life_2020 -p 2026-10 --report-date 2026-11-15 --format json"])
+@_run_options
+def run(workspace: Path, packs: tuple[str, ...], form: str, standard: str, period: str, report_date: date | None, memory: str | None, quiet: bool) -> int:
+    return _start(workspace, packs, form, standard, period, report_date, memory, quiet, "seal")
+
+
+def _stage_command(stage: str, zh: str, en: str) -> click.Command:
+    @command(stage, zh=zh, en=en, examples=[f"eastbound {stage} --standard east_life_2020 --period 2026-10", "eastbound resume RUN"])
+    @_run_options
+    def call(workspace: Path, packs: tuple[str, ...], form: str, standard: str, period: str, report_date: date | None, memory: str | None, quiet: bool) -> int:
+        return _start(workspace, packs, form, standard, period, report_date, memory, quiet, stage)
+
+    return call
+
+
+extract = _stage_command("extract", "开始一次新的运行，做到取数为止；之后用 resume 继续。", "Start a new run and stop after extraction; go on with resume.")
+standardise = _stage_command("standardise", "开始一次新的运行，做到标准化为止。", "Start a new run and stop after standardising.")
+mask = _stage_command("mask", "开始一次新的运行，做到脱敏为止。", "Start a new run and stop after masking.")
+write = _stage_command("write", "开始一次新的运行，做到写文件为止。", "Start a new run and stop after writing.")
+seal = _stage_command("seal", "开始一次新的运行，做到封包为止（同 run）。", "Start a new run up to the sealed package (the same as run).")
+
+
+@command(zh="继续一次中断、失败或被阻断的运行；已完成的取数与标准化不再重做。",
+         en="Go on with a run that was interrupted, failed or blocked; what was extracted and standardised is not done again.",
+         examples=["eastbound resume 20261115-3fa9c1"])
+@click.argument("run_id")
+@click.option("--until", type=click.Choice(["extract", "standardise", "check", "mask", "write", "seal"]), default="seal", show_default=True,
+              help=say("做到哪一步为止", "stage to stop after"))
+@click.option("--quiet", "-q", is_flag=True, help=say("不显示进度", "no progress"))
+@format_option()
+@workspace_option
+def resume(workspace: Path, form: str, run_id: str, until: str, quiet: bool) -> int:
+    from etl.pipeline import resume_run
+    from etl.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    with ProgressPrinter(quiet or form == "json") as progress:
+        result = resume_run(opened, run_id, progress=progress, until=until)
+    return _show(opened, result.run, form)
+
+
+def _start(workspace: Path, packs: tuple[str, ...], form: str, standard: str, period: str, report_date: date | None, memory: str | None,
+           quiet: bool, until: str) -> int:
+    from etl.pipeline import RunRequest, start_run
+    from etl.pipeline.road import today
+    from etl.submission.definition import Period
+    from etl.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    request = RunRequest(standard, Period.parse(period), report_date or today(), memory)
+    with ProgressPrinter(quiet or form == "json") as progress:
+        result = start_run(opened, request, packs=packs, progress=progress, until=until)
+    return _show(opened, result.run, form)
+
+
+def _show(workspace: Any, run_id: str, form: str) -> int:
+    """Print what a run came to; returns the exit code."""
+    from etl.commands.runs import describe
+    from etl.ledger import open_ledger
+
+    with open_ledger(workspace.ledger_place) as ledger:
+        about = describe(ledger, run_id)
+    if form == "json":
+        echo_json(about)
+    else:
+        show_run(workspace, about)
+    return 1 if about["status"] == "blocked" else 0
+
+
+def show_run(workspace: Any, about: dict[str, Any]) -> None:
+    """Rows per table, findings by family and severity, where things lie, what to type next."""
+    from etl.rules.definition import FAMILY_NAMES
+
+    echo_table([say("表", "table"), say("取入行", "rows in"), say("产出行", "rows out"), say("搁置行", "set aside")],
+               [(t["table"], t["rows_in"], t["rows_out"], t["rows_aside"]) for t in about["tables"]], right=(1, 2, 3),
+               title=say(f"运行 {about['run']}　{about['standard']}　{about['period']}", f"run {about['run']}  {about['standard']}  {about['period']}"))
+    if about["families"]:
+        echo_table([say("类别", "family"), say("级别", "severity"), say("规则数", "rules"), say("发现", "findings")],
+                   [(say(FAMILY_NAMES[f["family"]]["zh"], FAMILY_NAMES[f["family"]]["en"]) if f["family"] in FAMILY_NAMES else f["family"],
+                     say({"error": "错误", "warning": "警告"}[f["severity"]], f["severity"]), f["rules"], f["findings"]) for f in about["families"]], right=(2, 3),
+                   title=say("检核发现", "Findings"))
+    status = about["status"]
+    option = "" if str(workspace.root) == str(Path("var").absolute()) else f" -w {_shown_path(workspace.root)}"
+    if status == "sealed":
+        package = _shown_path(workspace.root / about["package"])
+        click.echo(say(f"已封包：{package}", f"Sealed: {package}"))
+        click.echo(say(f"接下来：eastbound verify {package}", f"Next: eastbound verify {package}"))
+    elif status == "blocked":
+        found = about["findings"]
+        click.echo(say(f"已阻断：{found['error']:,} 个错误、{found['warning']:,} 个警告，没有生成报送包。",
+                       f"Blocked: {found['error']:,} error(s) and {found['warning']:,} warning(s); no package was made."))
+        click.echo(say(f"发现位于：{_shown_path(workspace.run_folder(about['run']) / 'findings')}", f"The findings lie in {_shown_path(workspace.run_folder(about['run']) / 'findings')}"))
+        click.echo(say(f"接下来：eastbound findings --run {about['run']}{option} --severity error；更正来源后再次 eastbound run",
+                       f"Next: eastbound findings --run {about['run']}{option} --severity error; mend the sources, then eastbound run again"))
+    else:
+        click.echo(say(f"运行状态：{status}。继续：eastbound resume {about['run']}{option}", f"Run is {status}. Go on: eastbound resume {about['run']}{option}"))
+
+
+def _shown_path(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,100 @@
+"""`eastbound runs`: what ran, and its numbers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from etl.commands.common import command, echo_json, echo_table, format_option, group, workspace_option
+from etl.language import say
+
+runs = group("runs", zh="已有运行。", en="Runs so far.")
+STATUS_NAMES = {"running": "进行中", "blocked": "已阻断", "sealed": "已封包", "failed": "失败", "interrupted": "中断"}
+
+
+def describe(ledger: Any, run_id: str) -> dict[str, Any]:
+    """A run as scripts get it (see the design's JSON) and more: stages, findings by family, package."""
+    run = ledger.run(run_id)
+    stages = ledger.stages(run_id)
+    outcomes = ledger.findings(run_id)
+    totals = {"error": 0, "warning": 0}
+    families: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for outcome in outcomes:
+        count = outcome.failed or (1 if outcome.outcome == "errored" else 0)
+        totals[outcome.severity] += count
+        if count:
+            families[(outcome.family, outcome.severity)][0] += 1
+            families[(outcome.family, outcome.severity)][1] += count
+    return {
+        "run": run.id, "standard": run.standard, "period": run.period, "report_date": run.report_date.isoformat(), "status": run.status,
+        "package": run.package, "package_sha256": run.package_sha256, "started_at": run.started_at, "finished_at": run.finished_at,
+        "pack_fingerprint": run.pack_fingerprint,
+        "tables": [{"table": s.table, "rows_in": s.rows_in, "rows_out": s.rows_out, "rows_aside": s.rows_aside} for s in stages if s.stage == "standardise"],
+        "findings": totals,
+        "families": [{"family": f, "severity": s, "rules": n[0], "findings": n[1]} for (f, s), n in sorted(families.items(), key=lambda e: (e[0][1], -e[1][1], e[0][0]))],
+        "rules": {name: sum(1 for o in outcomes if o.outcome == name) for name in ("passed", "failed", "skipped", "errored")},
+        "stages": [{"stage": s.stage, "table": s.table, "rows_in": s.rows_in, "rows_out": s.rows_out, "rows_aside": s.rows_aside,
+                    "seconds": round(s.seconds, 3)} for s in stages],
+        "message": run.message,
+    }
+
+
+@command("list", zh="列出运行，最近的在前。", en="List runs, the latest first.", examples=["eastbound runs list", "eastbound runs list --period 2026-10 --format json"])
+@click.option("--standard", "-s", default=None, help=say("只看某个标准", "only this standard"))
+@click.option("--period", "-p", default=None, help=say("只看某个报送期", "only this period"))
+@format_option()
+@workspace_option
+def list_runs(workspace: Path, form: str, standard: str | None, period: str | None) -> None:
+    from etl.ledger import open_ledger
+    from etl.workspace import Workspace
+
+    with open_ledger(Workspace.open(workspace).ledger_place) as ledger:
+        ledger.mark_interrupted()
+        found = ledger.runs(standard, period)
+        rows = [{"run": r.id, "standard": r.standard, "period": r.period, "report_date": r.report_date.isoformat(), "status": r.status,
+                 "started_at": r.started_at, "finished_at": r.finished_at, "package": r.package} for r in found]
+    if form == "json":
+        echo_json(rows)
+        return
+    echo_table([say("运行", "run"), say("标准", "standard"), say("报送期", "period"), say("上报日期", "report date"), say("状态", "status"),
+                say("开始（UTC）", "started (UTC)"), say("报送包", "package")],
+               [(r["run"], r["standard"], r["period"], r["report_date"], say(STATUS_NAMES.get(r["status"], r["status"]), r["status"]),
+                 f"{r['started_at']:%Y-%m-%d %H:%M:%S}", r["package"] or "") for r in rows])
+
+
+@command("show", zh="一次运行的各阶段行数、发现与报送包。默认最近一次。", en="Rows per stage, findings and package of a run; by default the latest.",
+         examples=["eastbound runs show", "eastbound runs show 20261115-3fa9c1 --format json"])
+@click.argument("run_id", required=False)
+@click.option("--stages", is_flag=True, help=say("显示所有阶段", "show all stages"))
+@format_option()
+@workspace_option
+def show(workspace: Path, form: str, run_id: str | None, stages: bool) -> None:
+    from etl.commands.run import show_run
+    from etl.ledger import open_ledger
+    from etl.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    with open_ledger(opened.ledger_place) as ledger:
+        about = describe(ledger, run_id or latest_run(ledger))
+    if form == "json":
+        echo_json(about)
+        return
+    if stages:
+        echo_table([say("阶段", "stage"), say("表", "table"), say("取入行", "rows in"), say("产出行", "rows out"), say("搁置行", "set aside"), say("秒", "seconds")],
+                   [(s["stage"], s["table"], s["rows_in"], s["rows_out"], s["rows_aside"], f"{s['seconds']:.2f}") for s in about["stages"]], right=(2, 3, 4, 5))
+    show_run(opened, about)
+
+
+def latest_run(ledger: Any) -> str:
+    """Id of the latest run."""
+    found = ledger.runs()
+    if not found:
+        raise click.UsageError(say("还没有任何运行；先执行 eastbound run", "there is no run yet; start one with eastbound run"))
+    return found[0].id
+
+
+runs.add_command(list_runs)
+runs.add_command(show)

@@ -1,0 +1,1 @@
+"""The way back: from a submitted line to the rows it was made of."""

@@ -1,0 +1,159 @@
+"""What a stage needs to know: the request, the packs as loaded, where files go, whom to tell of progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etl.engines import Engine, open_engine
+from etl.errors import EastboundError
+from etl.packs.roots import PackRoots
+from etl.standard.definition import Standard, Table
+from etl.standard.loader import load_standard
+from etl.submission.definition import Company, Period
+from etl.workspace import Workspace
+
+if TYPE_CHECKING:
+    from etl.ledger import Ledger
+    from etl.mapping.definition import MappingSet
+    from etl.privacy.keys import Keyring
+    from etl.privacy.vault import Vault
+    from etl.rules.definition import Rule
+
+# (stage, table or system, event, numbers): event is 'start', 'rows' or 'done'.
+Progress = Callable[[str, str, str, dict[str, Any]], None]
+
+
+class CompanyUnknown(EastboundError):
+    zh = "保险机构代码 {code} 不在代码表 {table} 中；请检查 workspace.yaml 的 company"
+    en = "company code {code} is not in code table {table}; check company in workspace.yaml"
+
+
+class NoMapping(EastboundError):
+    zh = "标准 {standard} 的表 {tables} 没有任何来源映射；请在 mappings/sources/<系统>/{standard}/ 下补充"
+    en = "no mapping delivers table(s) {tables} of {standard}; add them under mappings/sources/<system>/{standard}/"
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run. `report_date` is the date inside the serial numbers."""
+
+    standard: str
+    period: Period
+    report_date: date
+    memory: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        return {"memory": self.memory}
+
+
+def silent(*_: Any) -> None:
+    """Progress for those who do not ask for it."""
+
+
+@dataclass
+class RunContext:
+    """One run. Packs are loaded once, on first use, from the run's own snapshot."""
+
+    workspace: Workspace
+    request: RunRequest
+    run: str
+    ledger: Ledger
+    roots: PackRoots
+    keyring: Keyring
+    vault: Vault
+    progress: Progress = field(default=silent)
+
+    @cached_property
+    def standard(self) -> Standard:
+        return load_standard(self.request.standard, self.roots)
+
+    @cached_property
+    def systems(self) -> dict[str, Any]:
+        from etl.sources.loader import load_sources
+
+        return load_sources(self.roots)
+
+    @cached_property
+    def mappings(self) -> MappingSet:
+        from etl.mapping.loader import load_mappings, source_columns
+
+        mappings = load_mappings(self.standard, source_columns(self.systems), self.roots)
+        missing = [table.code for table in self.standard.ordered_tables if table.code not in mappings.tables]
+        if missing:
+            raise NoMapping(standard=self.standard.name, tables=", ".join(missing))
+        return mappings
+
+    @cached_property
+    def rules(self) -> list[Rule]:
+        """Derived and authored rules in force on the last day of the period."""
+        from etl.rules.derived import all_rules
+        from etl.rules.loader import load_rules
+
+        rules = all_rules(self.standard, load_rules(self.standard, self.roots))
+        return [rule for rule in rules if rule.in_force(self.request.period.end)]
+
+    @cached_property
+    def company(self) -> Company:
+        return company_of(self.workspace, self.standard, self.request.period.end)
+
+    def take_packs(self, other: RunContext) -> None:
+        """Use what `other` has loaded from the same packs."""
+        for name in ("standard", "systems", "mappings", "rules", "company"):
+            if name in other.__dict__:
+                self.__dict__[name] = other.__dict__[name]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return self.standard.ordered_tables
+
+    @property
+    def folder(self) -> Path:
+        return self.workspace.run_folder(self.run)
+
+    def extracted(self, system: str, table: str) -> Path:
+        return self.vault.folder(self.run, "extract", system) / f"{table}.parquet"
+
+    def extracted_aside(self, system: str, table: str) -> Path:
+        return self.vault.folder(self.run, "extract", system) / f"{table}.aside.parquet"
+
+    def standardised(self, table: str) -> Path:
+        return self.vault.folder(self.run, "standard") / f"{table}.parquet"
+
+    def set_aside(self, table: str) -> Path:
+        return self.vault.folder(self.run, "standard") / f"{table}.aside.parquet"
+
+    def findings(self, table: str) -> Path:
+        return self.folder / "findings" / f"{table}.parquet"
+
+    def masked(self, table: str) -> Path:
+        return self.folder / "masked" / f"{table}.parquet"
+
+    def serials(self, table: str) -> Path:
+        return self.folder / "serials" / f"{table}.parquet"
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """An engine that spills into the vault and knows the period."""
+        with open_engine(self.vault.folder(self.run, "spill"), memory=self.request.memory) as engine:
+            period = self.request.period
+            engine.set_parameters(period_start=period.start, period_end=period.end, report_date=self.request.report_date)
+            yield engine
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.workspace.root).as_posix()
+
+
+def company_of(workspace: Workspace, standard: Standard, day: date) -> Company:
+    """The workspace's company, its name from the standard's code table."""
+    if not standard.company_codes:
+        return Company(workspace.company, workspace.company)
+    names = {value.code: value.name for value in standard.codes[standard.company_codes].on(day)}
+    if workspace.company not in names:
+        raise CompanyUnknown(code=workspace.company, table=standard.company_codes)
+    return Company(workspace.company, names[workspace.company])

@@ -1,0 +1,174 @@
+"""Checking submissions made by anyone: their text becomes typed tables, and every rule that can be judged is run."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from etl.engines import Engine, open_engine
+from etl.engines.local import literal, quote
+from etl.errors import EastboundError
+from etl.mapping.compile import BLANKS, sql_type
+from etl.packs.roots import PackRoots
+from etl.rules.definition import Rule
+from etl.standard.definition import DataItem, Standard, Table
+from etl.standard.loader import load_standard
+from etl.submission.definition import Period
+
+
+class NoSubmissionFiles(EastboundError):
+    zh = "{path} 中没有可识别的报送文件；标准 {standard} 的文件名形如 {pattern}"
+    en = "{path} holds no submission file; in {standard} a name reads like {pattern}"
+
+
+class PeriodMissing(EastboundError):
+    zh = "无法从文件名得知报送期；请用 --period 给出"
+    en = "the file names do not tell the period; give it with --period"
+
+
+@dataclass(frozen=True)
+class ForeignCheck:
+    """What checking files gave. `skipped`: rule id -> why it could not be judged."""
+
+    files: list[str]
+    rows: int
+    rules: int
+    findings: list[dict[str, Any]]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def check_files(path: Path, standard_name: str, roots: PackRoots, *, period: str | None = None, clear: bool = False) -> ForeignCheck:
+    """Check a file or a folder of files against `standard_name`. Findings carry file and line."""
+    from etl.rules.derived import all_rules
+    from etl.rules.loader import load_rules
+    from etl.submission.reader import inspect_file
+
+    standard = load_standard(standard_name, roots)
+    files = find_files(path, standard)
+    if not files:
+        raise NoSubmissionFiles(path=str(path), standard=standard.name, pattern=standard.format.file_name)
+    chosen = Period.parse(period) if period else _period_of(files, standard)
+    findings: list[dict[str, Any]] = []
+    rows = 0
+    for code, file in files.items():
+        report = inspect_file(file, standard.tables[code], standard)
+        rows += report.rows
+        findings += [_problem(standard, standard.tables[code], problem) for problem in report.problems]
+    rules = [rule for rule in all_rules(standard, load_rules(standard, roots)) if rule.in_force(chosen.end)]
+    usable, skipped = _judgeable(standard, rules, set(files), clear)
+    with tempfile.TemporaryDirectory(prefix="eastbound-check-") as scratch, open_engine(Path(scratch) / "spill") as engine:
+        engine.set_parameters(period_start=chosen.start, period_end=chosen.end, report_date=chosen.end)
+        engine.load_codes(standard.codes.values(), chosen.end)
+        for code, file in files.items():
+            load_text(engine, file, standard.tables[code], standard)
+        findings += _run_rules(engine, standard, files, usable, Path(scratch))
+    reported = {(f["file"], f["line"], f["item"]) for f in findings if f["rule"].startswith("FILE-")}
+    # What the reader found of a value (required, length, code) the derived rules find again: say it once.
+    findings = [f for f in findings if f["rule"].startswith("FILE-") or not (
+        f["rule"].rsplit("-", 1)[-1] in ("REQ", "LEN", "CODE", "FMT") and (f["file"], f["line"], f["item"]) in reported)]
+    findings.sort(key=lambda f: (f["file"], f["line"] or 0, f["rule"]))
+    return ForeignCheck(sorted(file.name for file in files.values()), rows, len(usable), findings, skipped)
+
+
+def find_files(path: Path, standard: Standard) -> dict[str, Path]:
+    """Table code -> file, by the table code between the separators of the file name."""
+    candidates = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
+    found: dict[str, Path] = {}
+    for candidate in candidates:
+        parts = set(candidate.stem.replace("_", "-").split("-")) | {candidate.stem}
+        for table in standard.submitted_tables:
+            if table.code in parts:
+                found[table.code] = candidate
+    return found
+
+
+def _period_of(files: dict[str, Path], standard: Standard) -> Period:
+    import re
+
+    for file in files.values():
+        for text in re.findall(r"(?<!\d)(\d{8})(?!\d)", file.stem):
+            try:
+                day = date(int(text[:4]), int(text[4:6]), int(text[6:]))
+            except ValueError:
+                continue
+            return Period.parse(f"{day:%Y-%m}" if standard.frequency == "monthly" else day.isoformat())
+    raise PeriodMissing()
+
+
+def load_text(engine: Engine, file: Path, table: Table, standard: Standard) -> None:
+    """Make data.<table> from a text file: `_row` is the line, values that do not convert are NULL (the reader reports them)."""
+    from etl.submission.reader import load_lines
+
+    frame = load_lines(file, table, standard)
+    engine.connection.register("_lines", frame.to_arrow())
+    columns = ", ".join(f"{_typed(item, standard)} AS {quote(item.code)}" for item in table.mapped_items)
+    engine.execute(
+        f"CREATE OR REPLACE TABLE data.{quote(table.code)} AS SELECT _line AS _row, {columns}, CAST([] AS VARCHAR[]) AS _unmapped, "
+        f"CAST(NULL AS VARCHAR) AS _src_system, CAST(NULL AS VARCHAR) AS _src_table, CAST(NULL AS VARCHAR) AS _src_key FROM _lines")
+    engine.execute(f"CREATE OR REPLACE TABLE aside.{quote(table.code)} AS SELECT * FROM data.{quote(table.code)} WHERE FALSE")
+    engine.connection.unregister("_lines")
+
+
+def _typed(item: DataItem, standard: Standard) -> str:
+    text = f"nullif({quote(item.code)}, {literal(standard.format.null)})"
+    if item.type == "text":
+        # Untrimmed text is reported by the format rule; the other rules judge what it means.
+        return f"nullif(trim({text}, {literal(BLANKS)}), '')"
+    if item.type == "date":
+        return f"CAST(try_strptime({text}, {literal(standard.format.date)}) AS DATE)"
+    return f"try_cast({text} AS {sql_type(item)})"
+
+
+def _judgeable(standard: Standard, rules: list[Rule], tables: set[str], clear: bool) -> tuple[list[Rule], dict[str, str]]:
+    usable: list[Rule] = []
+    skipped: dict[str, str] = {}
+    for rule in rules:
+        if rule.table not in tables:
+            continue
+        missing = rule.tables() - tables
+        private = [f"{t}.{i}" for t, i in rule.items_read() if _is_masked(standard, t, i)]
+        if missing:
+            skipped[rule.id] = "no file for " + ", ".join(sorted(missing))
+        elif private and not clear and rule.family not in ("required", "format"):
+            skipped[rule.id] = "masked: " + ", ".join(sorted(private))
+        else:
+            usable.append(rule)
+    return usable, skipped
+
+
+def _is_masked(standard: Standard, table: str, item: str) -> bool:
+    found = standard.tables[table].by_code.get(item)
+    spec = standard.masking.get(found.privacy) if found and found.privacy else None
+    return bool(spec) and spec.get("transform") != "clear"
+
+
+def _run_rules(engine: Engine, standard: Standard, files: dict[str, Path], rules: list[Rule], scratch: Path) -> list[dict[str, Any]]:
+    from etl.privacy.display import display_sql
+    from etl.rules.run import check_table
+
+    findings: list[dict[str, Any]] = []
+    for code, file in files.items():
+        target = scratch / f"{code}.parquet"
+        outcomes = check_table(engine, standard, standard.tables[code], [r for r in rules if r.table == code], target, show=display_sql)
+        for row in engine.dicts(f"SELECT * FROM read_parquet({literal(str(target))})"):
+            findings.append({
+                "rule": row["rule"], "severity": row["severity"], "table": code, "key": row["key"], "item": row["item"], "value": row["value"],
+                "expected": row["expected"], "source_system": None, "source_table": None, "source_key": None, "serial": None,
+                "file": file.name, "line": row["row"], "message_zh": row["message_zh"], "message_en": row["message_en"]})
+        findings += [_errored(code, file, outcome) for outcome in outcomes if outcome.outcome == "errored"]
+    return findings
+
+
+def _errored(table: str, file: Path, outcome: Any) -> dict[str, Any]:
+    return {"rule": outcome.rule, "severity": outcome.severity, "table": table, "key": "", "item": "", "value": None, "expected": None,
+            "source_system": None, "source_table": None, "source_key": None, "serial": None, "file": file.name, "line": None,
+            "message_zh": f"规则执行出错（{outcome.reason}），未能判断", "message_en": f"the rule broke ({outcome.reason}) and judged nothing"}
+
+
+def _problem(standard: Standard, table: Table, problem: Any) -> dict[str, Any]:
+    return {"rule": f"FILE-{problem.kind.upper().replace('_', '-')}", "severity": "error", "table": table.code, "key": "", "item": problem.item,
+            "value": None, "expected": None, "source_system": None, "source_table": None, "source_key": None, "serial": None,
+            "file": problem.file, "line": problem.line or None, "message_zh": problem.zh, "message_en": problem.en}

@@ -1,0 +1,99 @@
+"""Writing and sealing: text files with serial numbers, the independent reading, the package."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etl.engines.local import literal
+from etl.submission.definition import Package, WrittenFile
+from etl.submission.package import MANIFEST, next_version, package_folder_name, read_manifest, seal_package
+from etl.submission.serial import serial_sql
+from etl.submission.writer import write_table
+
+if TYPE_CHECKING:
+    from etl.pipeline.context import RunContext
+
+
+def text_folder(context: RunContext) -> Path:
+    return context.folder / "text"
+
+
+def write_all(context: RunContext, timed: Callable[..., Any]) -> None:
+    """Write every submitted table; serial numbers run through all tables in load order."""
+    rows = {table.code: _rows(context.masked(table.code)) for table in context.standard.submitted_tables}
+    request = context.request
+    sequence = context.ledger.allocate_serials(context.company.code, request.report_date, context.standard.name, request.period.label, sum(rows.values()))
+    folder = text_folder(context)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    written: list[WrittenFile] = []
+    for table in context.standard.submitted_tables:
+        with timed(context, "write", table.code) as note:
+            file = write_table(context.masked(table.code), table, context.standard, company=context.company, period=request.period,
+                               report_date=request.report_date, first_sequence=sequence, folder=folder)
+            _keep_serials(context, table.code, sequence)
+            note(rows[table.code], file.rows, rows[table.code] - file.rows)
+        sequence += file.rows
+        written.append(file)
+    record = [{**_plain(file), "path": file.path.name} for file in written]
+    (context.folder / "written.json").write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def seal_all(context: RunContext, timed: Callable[..., Any]) -> None:
+    """Re-read every file with the independent reader and put the package in its place."""
+    record = json.loads((context.folder / "written.json").read_text(encoding="utf-8"))
+    folder = text_folder(context)
+    files = [WrittenFile(**{**entry, "path": folder / entry["path"]}) for entry in record]
+    request = context.request
+    base = context.workspace.package_base(context.standard.name, request.period.label)
+    with timed(context, "seal", "package") as note:
+        target = next_version(base) / package_folder_name(context.standard, context.company, request.period, request.report_date)
+        package = seal_package(
+            files, folder, target, context.standard, company=context.company, period=request.period, report_date=request.report_date,
+            extra={"pack_fingerprint": context.ledger.run(context.run).pack_fingerprint,
+                   "masking_key_fingerprint": context.keyring.fingerprint("masking")})
+        package = _adopt_forgotten(context, base, package)
+        total = sum(file.rows for file in files)
+        note(total, total, 0)
+    for file in files:
+        path = package.folder / file.name
+        context.ledger.record_artefact(context.run, "seal", file.table, context.relative(path), sha256=file.sha256, bytes=file.bytes, rows=file.rows)
+    context.ledger.finish_run(context.run, "sealed", package=context.relative(package.folder), package_sha256=package.sha256)
+
+
+def _adopt_forgotten(context: RunContext, base: Path, package: Package) -> Package:
+    """A run killed between the package's appearance and its entry in the ledger left a version that nobody knows.
+
+    The same input gives the same bytes: that version is this run's own work, and takes the place of the one just made.
+    """
+    known = {run.package for run in context.ledger.runs(context.standard.name, context.request.period.label) if run.package}
+    for version in sorted(path for path in base.iterdir() if path != package.folder.parent):
+        folder = version / package.folder.name
+        if (folder / MANIFEST).is_file() and context.relative(folder) not in known and read_manifest(folder).get("self") == package.sha256:
+            shutil.rmtree(package.folder.parent)
+            return Package(folder, package.manifest, package.sha256)
+    return package
+
+
+def _keep_serials(context: RunContext, table: str, first: int) -> None:
+    """Which checked row got which serial number: the way back from a submitted line."""
+    sql = serial_sql(context.standard.serial, context.company.code, context.request.report_date, f"_row + {first - 1}")
+    with context.engine() as engine:
+        source = f"read_parquet({literal(str(context.masked(table)))})"
+        names = {row[0] for row in engine.rows(f"DESCRIBE SELECT * FROM {source}")}
+        row = "_standard_row" if "_standard_row" in names else "_row"
+        engine.write_parquet(f"SELECT {row} AS \"row\", {sql} AS serial FROM {source} ORDER BY 1", context.serials(table))
+
+
+def _rows(path: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(path).num_rows
+
+
+def _plain(file: WrittenFile) -> dict[str, Any]:
+    return {name: getattr(file, name) for name in WrittenFile.__dataclass_fields__ if name != "path"}
