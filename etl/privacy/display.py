@@ -46,7 +46,7 @@ def display_value(privacy: str | None, text: str | None, keep: Collection[str] =
         return HIDDEN
     if len(text) < shape.minimum:
         return "*" * len(text) if shape.same_length else shape.stars
-    return text[: shape.left] + shape.stars + (text[-shape.right:] if shape.right else "")
+    return text[: shape.left] + shape.stars + (text[-shape.right :] if shape.right else "")
 
 
 def display_sql(privacy: str | None, expression: str, keep: Collection[str] = ()) -> str:
@@ -61,13 +61,15 @@ def display_sql(privacy: str | None, expression: str, keep: Collection[str] = ()
 def _shown(privacy: str, value: str) -> str:
     if privacy == "email":
         at = f"instr({value}, '@')"
-        return f"WHEN {at} = 0 THEN '{HIDDEN}' ELSE concat(substr({value}, 1, least({at} - 1, 1)), '{HIDDEN}', substr({value}, {at})) "
+        first, domain = f"substr({value}, 1, least({at} - 1, 1))", f"substr({value}, {at})"
+        return f"WHEN {at} = 0 THEN '{HIDDEN}' ELSE concat({first}, '{HIDDEN}', {domain}) "
     shape = SHAPES.get(privacy)
     if shape is None:
         return f"ELSE '{HIDDEN}' "
     short = f"repeat('*', length({value}))" if shape.same_length else f"'{shape.stars}'"
     tail = f", right({value}, {shape.right})" if shape.right else ""
-    return f"WHEN length({value}) < {shape.minimum} THEN {short} ELSE concat(left({value}, {shape.left}), '{shape.stars}'{tail}) "
+    long = f"concat(left({value}, {shape.left}), '{shape.stars}'{tail})"
+    return f"WHEN length({value}) < {shape.minimum} THEN {short} ELSE {long} "
 
 
 def _literal(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 import secrets
@@ -27,12 +28,15 @@ class KeyMissing(EastboundError):
 
 class KeyMalformed(EastboundError):
     zh = "{where} 中的密钥无效：应为 32 字节，写成 64 位十六进制或 44 位 base64，实际得到 {found}"
-    en = "the key in {where} is not valid: it should be 32 bytes, as 64 hex digits or 44 base64 characters, but it is {found}"
+    en = "the key in {where} should be 32 bytes, written as 64 hex digits or 44 base64 characters, but it is {found}"
 
 
 class KeyExposed(EastboundError):
     zh = "{path} 的权限为 {mode}，其他用户可以读取；请执行 chmod {wanted} {path}，若他人可能已读取则应更换密钥"
-    en = "{path} has mode {mode}, so other users can read it; run chmod {wanted} {path}, and replace the key if someone may have read it"
+    en = (
+        "{path} has mode {mode}, so other users can read it; run chmod {wanted} {path}, "
+        "and replace the key if someone may have read it"
+    )
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,9 @@ def _create(folder: Path, path: Path) -> None:
             stream.write(secrets.token_hex(KEY_BYTES) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        try:
-            # A link fails where the name is taken: two processes starting together end up with one key, not two.
+        # A link fails where the name is taken: two processes starting together end up with one key, not two.
+        with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
-        except FileExistsError:
-            pass
     finally:
         temporary.unlink()
 

@@ -1,7 +1,7 @@
-"""The leak scan: are any of these clear personal values in these files? Used to prove that outside the vault there are none.
+"""The leak scan: are any of these clear personal values in these files? Proves that outside the vault there are none.
 
-Files are read by what they are, not by their names: Parquet by its columns, SQLite by its tables, zip (xlsx) and gzip by
-their members, and the rest as text in UTF-8 or GB18030, or as bytes. Reports say where and how often, never what.
+Files are read by what they are, not by their names: Parquet by its columns, SQLite by its tables, zip (xlsx) and gzip
+by their members, and the rest as text in UTF-8 or GB18030, or as bytes. Reports say where and how often, never what.
 """
 
 from __future__ import annotations
@@ -30,18 +30,20 @@ MINIMUM_LENGTH = 2
 
 @dataclass(frozen=True)
 class Leak:
-    """`count` occurrences of the values searched for, in `path`; `part` is a column, table or member inside the file."""
+    """`count` occurrences of the values searched for, in `path`; `part` is a column, table or member inside it."""
 
     path: str
     count: int
     part: str = ""
 
 
-def scan_for_values(paths: Iterable[Path | str], values: Iterable[str], exclude: Iterable[Path | str] = ()) -> list[Leak]:
+def scan_for_values(
+    paths: Iterable[Path | str], values: Iterable[str], exclude: Iterable[Path | str] = ()
+) -> list[Leak]:
     """Occurrences of `values` in the files at `paths` (folders are walked), apart from what lies below `exclude`.
 
-    Values are also looked for as JSON (\\uXXXX) and URLs (%XX) write them; file names are searched too. A value that lies
-    across a boundary of 8 MiB in a file without line ends may be counted twice, never missed.
+    Values are also looked for as JSON (\\uXXXX) and URLs (%XX) write them; file names are searched too. A value that
+    lies across a boundary of 8 MiB in a file without line ends may be counted twice, never missed.
     Raises ValueError where a value is shorter than two characters: it would be found everywhere.
     """
     needles = _needles(values)
@@ -111,7 +113,7 @@ def _texts(path: Path, needles: _Needles) -> Iterator[tuple[str, str | polars.Se
     elif magic.startswith(b"SQLite format 3\x00"):
         yield from _sqlite(path)
         # Deleted rows stay in free pages until they are overwritten.
-        yield from _plain(path.open("rb"), "(pages)")
+        yield from _plain(path.open("rb"), "(pages)", "utf-8")
     else:
         with path.open("rb") as stream:
             yield from _stream(stream, magic, "", 0)
@@ -139,29 +141,27 @@ def _stream(stream: io.BufferedIOBase, magic: bytes, part: str, depth: int) -> I
     yield from _plain(stream, part)
 
 
-def _plain(stream: io.BufferedIOBase, part: str) -> Iterator[tuple[str, str]]:
+def _plain(stream: io.BufferedIOBase, part: str, encoding: str | None = None) -> Iterator[tuple[str, str]]:
     with stream:
-        encoding, errors = _encoding(stream)
+        encoding = encoding or _encoding(stream)
         stream.seek(0)
-        tail = b""
-        while piece := stream.read(PIECE):
-            data = tail + piece
-            cut = data.rfind(b"\n") + 1
+        tail, piece = b"", stream.read(PIECE)
+        while piece:
+            data, piece = tail + piece, stream.read(PIECE)
+            cut = data.rfind(b"\n") + 1 if piece else len(data)
             # Without a line end nearby, the last 1000 bytes are searched again with the next piece.
             body, tail = (data[:cut], data[cut:]) if cut > len(data) // 2 else (data, data[-1000:])
-            text = body.decode(encoding, errors)
+            text = body.decode(encoding, "replace")
             yield part, html.unescape(text) if "&#" in text else text
-        if tail:
-            yield part, tail.decode(encoding, errors)
 
 
-def _encoding(stream: io.BufferedIOBase) -> tuple[str, str]:
+def _encoding(stream: io.BufferedIOBase) -> str:
     """UTF-16 by its mark; UTF-8 or GB18030 where all of the file decodes; else bytes with the odd ones replaced."""
     import codecs
 
     start = stream.read(2)
     if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return "utf-16-le" if start == codecs.BOM_UTF16_LE else "utf-16-be", "replace"
+        return "utf-16-le" if start == codecs.BOM_UTF16_LE else "utf-16-be"
     for encoding in ("utf-8", "gb18030"):
         stream.seek(0)
         decoder = codecs.getincrementaldecoder(encoding)("strict")
@@ -169,10 +169,10 @@ def _encoding(stream: io.BufferedIOBase) -> tuple[str, str]:
             while piece := stream.read(PIECE):
                 decoder.decode(piece)
             decoder.decode(b"", final=True)
-            return encoding, "replace"
+            return encoding
         except UnicodeDecodeError:
             continue
-    return "utf-8", "replace"
+    return "utf-8"
 
 
 def _parquet(path: Path, needles: _Needles) -> Iterator[tuple[str, str | polars.Series]]:
@@ -182,7 +182,9 @@ def _parquet(path: Path, needles: _Needles) -> Iterator[tuple[str, str | polars.
     with pq.ParquetFile(path) as parquet:
         yield "(metadata)", str(parquet.metadata.metadata or "") + " ".join(parquet.schema_arrow.names)
         for batch in parquet.iter_batches(batch_size=100_000):
-            columns = {name: _column_texts(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+            columns = {
+                name: _column_texts(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            }
             found = {name: texts for name, texts in columns.items() if texts is not None}
             # One search for all columns; where it hits, one for each to say which.
             if found and _count(pl.concat([texts.alias("all") for texts in found.values()]), needles):
@@ -200,7 +202,10 @@ def _column_texts(column: pyarrow.Array) -> polars.Series | None:
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         texts = [None if value is None else value.decode("utf-8", "replace") for value in column.to_pylist()]
     elif pa.types.is_nested(kind):
-        texts = [None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in column.to_pylist()]
+        texts = [
+            None if value is None else json.dumps(value, ensure_ascii=False, default=str)
+            for value in column.to_pylist()
+        ]
     else:
         return pl.Series(pl.from_arrow(column)).cast(pl.String)
     return pl.Series(texts, dtype=pl.String)
@@ -214,7 +219,9 @@ def _sqlite(path: Path) -> Iterator[tuple[str, polars.Series]]:
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     try:
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        tables = [
+            row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        ]
         for table in tables:
             quoted = table.replace('"', '""')
             try:

@@ -1,4 +1,4 @@
-"""The mask stage: a clear table in, the table as it may be sent out; one Parquet file to one Parquet file, in batches."""
+"""The mask stage: a clear table in, the table as it may be sent out; Parquet to Parquet, in batches."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class _Plan:
     when: Expression | None
 
 
-def mask_table(source: Path, target: Path, table: Table, standard: Standard, keyring: Keyring, *, day: date = date.max) -> MaskCounts:
+def mask_table(
+    source: Path, target: Path, table: Table, standard: Standard, keyring: Keyring, *, day: date = date.max
+) -> MaskCounts:
     """Mask the private items of `source` into `target`; every other column, also the house's own, passes unchanged.
 
     An item with `privacy_when` is transformed unless the condition is false: what cannot be judged (NULL) is masked.
@@ -108,7 +110,12 @@ def _masked_schema(schema: pyarrow.Schema, plans: list[_Plan]) -> pyarrow.Schema
 
 
 def _mask_batch(
-    batch: pyarrow.RecordBatch, schema: pyarrow.Schema, plans: list[_Plan], engine: Engine, key: bytes, masked: dict[str, int],
+    batch: pyarrow.RecordBatch,
+    schema: pyarrow.Schema,
+    plans: list[_Plan],
+    engine: Engine,
+    key: bytes,
+    masked: dict[str, int],
 ) -> pyarrow.Table:
     import polars as pl
     import pyarrow as pa
@@ -139,8 +146,12 @@ def _conditions(batch: pyarrow.RecordBatch, plans: list[_Plan], engine: Engine) 
     numbered = numbered.append_column("_position", pa.array(range(batch.num_rows), pa.int64()))
     engine.connection.register("_batch_rows", numbered)
     try:
-        selected = ", ".join(f"({p.when.sql()}) IS NOT FALSE AS w{index}" for index, p in enumerate(conditional) if p.when)
-        answers = engine.connection.sql(f"SELECT _position, {selected} FROM _batch_rows ORDER BY _position").to_arrow_table()
+        selected = ", ".join(
+            f"({p.when.sql()}) IS NOT FALSE AS w{index}" for index, p in enumerate(conditional) if p.when
+        )
+        answers = engine.connection.sql(
+            f"SELECT _position, {selected} FROM _batch_rows ORDER BY _position"
+        ).to_arrow_table()
     finally:
         engine.connection.unregister("_batch_rows")
     return {p.item.code: pl.Series(pl.from_arrow(answers.column(f"w{index}"))) for index, p in enumerate(conditional)}

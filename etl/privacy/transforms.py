@@ -10,7 +10,8 @@
 
 The HMAC key of a privacy class is derived from the workspace's masking key, so an ID number masks alike in every table,
 while the same digits as an account number mask differently. Anyone who holds the key can repeat it with any HMAC:
-`class_key = hex(HMAC(masking_key, "eastbound/mask/v1/" + class))`, `result = hex(HMAC(ascii(class_key), utf8(value)))[:bits/4]`.
+`class_key = hex(HMAC(masking_key, "eastbound/mask/v1/" + class))`,
+`result = hex(HMAC(ascii(class_key), utf8(value)))[:bits/4]`.
 """
 
 from __future__ import annotations
@@ -44,8 +45,14 @@ class MaskingUnknown(EastboundError):
 
 
 class MaskingUndefined(EastboundError):
-    zh = "{table}.{item} 的隐私类别 {privacy} 在 standard.yaml 的 masking 中没有定义；若确需明文报送，请写 {{transform: clear}}"
-    en = "{table}.{item}: privacy class {privacy} has no entry under masking in standard.yaml; write {{transform: clear}} if it is to be sent clear"
+    zh = (
+        "{table}.{item} 的隐私类别 {privacy} 在 standard.yaml 的 masking 中没有定义；"
+        "若确需明文报送，请写 {{transform: clear}}"
+    )
+    en = (
+        "{table}.{item}: privacy class {privacy} has no entry under masking in standard.yaml; "
+        "write {{transform: clear}} if it is to be sent clear"
+    )
 
 
 class MaskingMalformed(EastboundError):
@@ -55,7 +62,10 @@ class MaskingMalformed(EastboundError):
 
 class MaskingTooLong(EastboundError):
     zh = "{table}.{item} 的长度为 {length}，放不下 {transform} 的结果（{needed}）；请减小 bits 或更换变形方法"
-    en = "{table}.{item} has length {length}, too short for a result of {transform} ({needed}); use fewer bits or another transform"
+    en = (
+        "{table}.{item} has length {length}, too short for a result of {transform} ({needed}); "
+        "use fewer bits or another transform"
+    )
 
 
 class MaskingNeedsText(EastboundError):
@@ -81,7 +91,10 @@ def validate_spec(privacy: str, spec: dict[str, Any]) -> None:
     if transform.startswith("hmac_"):
         bits = spec.get("bits", 256)
         if not _is_count(bits) or bits % 8 or not 8 <= bits <= 256:
-            raise malformed(f"bits 为 {bits}，应是 8 的倍数且在 8 到 256 之间", f"bits is {bits}; it must be a multiple of 8 from 8 to 256")
+            raise malformed(
+                f"bits 为 {bits}，应是 8 的倍数且在 8 到 256 之间",
+                f"bits is {bits}; it must be a multiple of 8 from 8 to 256",
+            )
     if transform == "keep_ends":
         if not (_is_count(spec["left"]) and _is_count(spec["right"])):
             raise malformed("left 和 right 应为不小于 0 的整数", "left and right must be whole numbers, 0 or more")
@@ -122,7 +135,9 @@ def spec_for(standard: Standard, table: str, item: DataItem) -> dict[str, Any]:
     if item.type != "text":
         raise MaskingNeedsText(table=table, item=item.code, type=item.type)
     if (needed := _result_length(spec, standard.format.length_unit, standard.format.encoding)) > item.length:
-        raise MaskingTooLong(table=table, item=item.code, length=item.length, transform=spec["transform"], needed=needed)
+        raise MaskingTooLong(
+            table=table, item=item.code, length=item.length, transform=spec["transform"], needed=needed
+        )
     return spec
 
 
@@ -132,7 +147,12 @@ def kept_clear(item: DataItem) -> frozenset[str]:
 
 
 def transform_series(
-    series: polars.Series, spec: dict[str, Any], key: bytes, *, privacy: str, keep: Collection[str] = (),
+    series: polars.Series,
+    spec: dict[str, Any],
+    key: bytes,
+    *,
+    privacy: str,
+    keep: Collection[str] = (),
 ) -> polars.Series:
     """Transform a String series of any length; null stays null and the values in `keep` stay as they are.
 
@@ -186,7 +206,11 @@ def _keep_ends(series: polars.Series, spec: dict[str, Any], key: bytes, privacy:
     parts = [value.str.head(left), pl.lit(mask), value.str.tail(right) if right else pl.lit("")]
     # A short value would survive almost whole between its two ends: hide all of it.
     long_enough = value.str.len_chars() >= left + right + MINIMUM_HIDDEN
-    return series.to_frame().select(pl.when(long_enough).then(pl.concat_str(parts)).otherwise(pl.lit(mask)).alias(series.name)).to_series()
+    return (
+        series.to_frame()
+        .select(pl.when(long_enough).then(pl.concat_str(parts)).otherwise(pl.lit(mask)).alias(series.name))
+        .to_series()
+    )
 
 
 def _constant(series: polars.Series, spec: dict[str, Any], key: bytes, privacy: str) -> polars.Series:
@@ -196,7 +220,10 @@ def _constant(series: polars.Series, spec: dict[str, Any], key: bytes, privacy: 
 
 
 _TRANSFORMS: dict[str, Callable[[polars.Series, dict[str, Any], bytes, str], polars.Series]] = {
-    "hmac_sha256": _hmac_sha256, "hmac_sm3": _hmac_sm3, "keep_ends": _keep_ends, "constant": _constant,
+    "hmac_sha256": _hmac_sha256,
+    "hmac_sm3": _hmac_sm3,
+    "keep_ends": _keep_ends,
+    "constant": _constant,
 }
 
 
@@ -208,7 +235,9 @@ def _result_length(spec: dict[str, Any], unit: str, encoding: str) -> int:
     # keep_ends replaces at least as many characters as MINIMUM_HIDDEN, so only a longer mask can outgrow a value.
     text = spec.get("mask", DEFAULT_MASK) if transform == "keep_ends" else spec["value"]
     needed = len(text.encode(encoding)) if unit == "bytes" else len(text)
-    return needed if transform == "constant" else needed + (spec["left"] + spec["right"] if needed > MINIMUM_HIDDEN else 0)
+    return (
+        needed if transform == "constant" else needed + (spec["left"] + spec["right"] if needed > MINIMUM_HIDDEN else 0)
+    )
 
 
 def _is_count(value: Any) -> bool:

@@ -44,7 +44,7 @@ class VaultNameRefused(EastboundError):
 
 class VaultWrongKey(EastboundError):
     zh = "{name} 是用另一把保险库密钥加密的；请恢复原来的 vault 密钥（EASTBOUND_VAULT_KEY 或密钥文件）"
-    en = "{name} was sealed with another vault key; restore the key it was sealed with (EASTBOUND_VAULT_KEY or the key file)"
+    en = "{name} was sealed with another vault key; restore that key (EASTBOUND_VAULT_KEY or the key file)"
     exit_code = 3
 
 
@@ -82,7 +82,9 @@ class Vault:
     def files(self, run: str) -> list[str]:
         """Names of a run's files, relative to the run, clear or sealed alike."""
         base = self.root / self._inside(run)
-        names = (p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL))
+        names = (
+            p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL)
+        )
         return sorted({name.removesuffix(SEALED) for name in names})
 
     def is_closed(self, run: str) -> bool:
@@ -100,8 +102,9 @@ class Vault:
         sealed = 0
         for clear in sorted(p for p in base.rglob("*") if p.is_file() and not p.name.endswith(SEALED)):
             if clear.name.endswith(PARTIAL):
-                # Half a file, clear or sealed, that a killed process left: nobody can use it.
-                clear.unlink()
+                # Half a file, clear or sealed, that a killed process left: nobody can use it. Sealing the whole one
+                # before it may have taken the name already.
+                clear.unlink(missing_ok=True)
                 continue
             target = clear.with_name(clear.name + SEALED)
             with whole_file(target, mode=0o600) as partial, clear.open("rb") as source, partial.open("wb") as stream:
@@ -179,7 +182,9 @@ class Vault:
             try:
                 while True:
                     following = source.read(CHUNK + _TAG)
-                    target.write(cipher.decrypt(_nonce(prefix, counter, final=not following), chunk, header + name.encode()))
+                    target.write(
+                        cipher.decrypt(_nonce(prefix, counter, final=not following), chunk, header + name.encode())
+                    )
                     if not following:
                         return
                     chunk, counter = following, counter + 1

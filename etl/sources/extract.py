@@ -164,7 +164,7 @@ def _convert(duck: Engine, system: SourceSystem, one: Delivered, columns: tuple[
     try:
         with _room(path, lambda: needed):
             rows_out, rows_aside = convert_table(duck, raw, path, aside, system=system.name, table=one.table, columns=columns,
-                                                 batch_id=batch_id)
+                                                 batch_id=batch_id, rows_in=rows_in)
     except BaseException:
         # The two files of a table belong together: one without the other would lose rows unseen.
         for file in (path, aside):

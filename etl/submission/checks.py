@@ -65,10 +65,17 @@ class TableChecks:
             if item.type != "text":
                 self._typed(item, column, found)
             if item.code in self.codes:
-                found(_is_not_in(column, self.codes[item.code]), "code", f"不在代码表 {item.codes} 内", f"not in code table {item.codes}")
+                found(
+                    _is_not_in(column, self.codes[item.code]),
+                    "code",
+                    f"不在代码表 {item.codes} 内",
+                    f"not in code table {item.codes}",
+                )
         problems += self._company(fields, lines)
         if self.serials:
-            problems += self.serials.check(fields[self.serials.item], fields[self.company_code.code] if self.company_code else None, lines)
+            problems += self.serials.check(
+                fields[self.serials.item], fields[self.company_code.code] if self.company_code else None, lines
+            )
         return problems
 
     def finish(self) -> list[Problem]:
@@ -79,9 +86,19 @@ class TableChecks:
             return
         fmt = self.standard.format
         if fmt.length_unit == "characters":
-            found(column.str.len_chars() > item.length, "length", f"超过 {item.length} 个字符", f"longer than {item.length} characters")
+            found(
+                column.str.len_chars() > item.length,
+                "length",
+                f"超过 {item.length} 个字符",
+                f"longer than {item.length} characters",
+            )
             return
-        found(_too_many_bytes(column, item.length, fmt), "length", f"超过 {item.length} 字节", f"longer than {item.length} bytes")
+        found(
+            _too_many_bytes(column, item.length, fmt),
+            "length",
+            f"超过 {item.length} 字节",
+            f"longer than {item.length} bytes",
+        )
 
     def _typed(self, item: DataItem, column: polars.Series, found: Callable[..., None]) -> None:
         import polars as pl
@@ -94,8 +111,12 @@ class TableChecks:
         scale = _scale(item)
         fraction = rf"(\.[0-9]{{1,{scale}}})?" if scale else ""
         good = column.str.contains(rf"^-?[0-9]{{1,{whole}}}{fraction}$")
-        found(~good, "type", f"不是整数位至多 {whole} 位、小数至多 {scale} 位的数",
-              f"not a number of at most {whole} digits before the point and {scale} after it")
+        found(
+            ~good,
+            "type",
+            f"不是整数位至多 {whole} 位、小数至多 {scale} 位的数",
+            f"not a number of at most {whole} digits before the point and {scale} after it",
+        )
         if item.code in self.sums:
             numbers = column.filter(good.fill_null(False)).cast(pl.Decimal(38, scale))
             self.sums[item.code] = _EXACT.add(self.sums[item.code], Decimal(numbers.sum() or 0))
@@ -109,19 +130,45 @@ class TableChecks:
             column = fields[code]
             if self.expect_company is not None:
                 bad = column.is_not_null() & (column != self.expect_company)
-                problems += self._at(lines, bad, code, "company", f"机构代码应为 {self.expect_company}", f"the company should be {self.expect_company}")
+                problems += self._at(
+                    lines,
+                    bad,
+                    code,
+                    "company",
+                    f"机构代码应为 {self.expect_company}",
+                    f"the company should be {self.expect_company}",
+                )
             if names:
                 bad = _is_not_in(column, frozenset(names))
-                problems += self._at(lines, bad, code, "company", f"机构代码不在代码表 {listed.code} 内", f"the company is not in code table {listed.code}")
+                problems += self._at(
+                    lines,
+                    bad,
+                    code,
+                    "company",
+                    f"机构代码不在代码表 {listed.code} 内",
+                    f"the company is not in code table {listed.code}",
+                )
         if self.company_name:
             code = self.company_name.code
             column = fields[code]
-            problems += self._at(lines, column.str.contains(r"[\x00-\x7f]"), code, "company_name",
-                                 "机构名称含半角字符", "the company's name holds ASCII characters")
+            problems += self._at(
+                lines,
+                column.str.contains(r"[\x00-\x7f]"),
+                code,
+                "company_name",
+                "机构名称含半角字符",
+                "the company's name holds ASCII characters",
+            )
             if names and self.company_code:
                 wanted = fields[self.company_code.code].replace_strict(list(names), list(names.values()), default=None)
-                problems += self._at(lines, wanted.is_not_null() & column.is_not_null() & (column != wanted), code, "company_name",
-                                     "机构名称与代码表不符", "the company's name is not the one in the code table")
+                problems += self._at(
+                    lines,
+                    wanted.is_not_null() & column.is_not_null() & (column != wanted),
+                    code,
+                    "company_name",
+                    "机构名称与代码表不符",
+                    "the company's name is not the one in the code table",
+                )
         return problems
 
     def _at(self, lines: numpy.ndarray, bad: polars.Series, item: str, kind: str, zh: str, en: str) -> list[Problem]:
@@ -157,10 +204,20 @@ class SerialRun:
                 good &= ~_not_dates(part, extra).fill_null(True)
                 day = part
             elif kind == "sequence":
-                good &= part.str.contains(r"^[0-9]+$").fill_null(False) & (part.str.strip_chars("0") != "").fill_null(False)
+                good &= part.str.contains(r"^[0-9]+$").fill_null(False) & (part.str.strip_chars("0") != "").fill_null(
+                    False
+                )
                 sequence = part
-        problems = [] if good.all() else self._problems(lines[~good.to_numpy()], "serial", f"流水号不是标准规定的 {self.length} 位格式",
-                                                          f"the serial number does not have the standard's form of {self.length} characters")
+        problems = (
+            []
+            if good.all()
+            else self._problems(
+                lines[~good.to_numpy()],
+                "serial",
+                f"流水号不是标准规定的 {self.length} 位格式",
+                f"the serial number does not have the standard's form of {self.length} characters",
+            )
+        )
         if not good.any():
             return problems
         kept, at = column.filter(good), lines[good.to_numpy()]
@@ -169,7 +226,12 @@ class SerialRun:
         if day is not None:
             days = day.filter(good)
             self.day = self.day or days[0]
-            problems += self._problems(at[(days != self.day).to_numpy()], "serial", "流水号日期与首行不同", "the serial number's date differs from the first line's")
+            problems += self._problems(
+                at[(days != self.day).to_numpy()],
+                "serial",
+                "流水号日期与首行不同",
+                "the serial number's date differs from the first line's",
+            )
         problems += self._continue(sequence.filter(good).cast(pl.Int64).to_numpy(), at)
         return problems
 
@@ -203,7 +265,12 @@ class SerialRun:
                     continue
                 gaps.append(line)
             self.stretches.append((number, line, count))
-        return self._problems(np.array(gaps, dtype=np.int64), "serial_gap", "流水号与上一行不连续", "the serial number does not follow the line before")
+        return self._problems(
+            np.array(gaps, dtype=np.int64),
+            "serial_gap",
+            "流水号与上一行不连续",
+            "the serial number does not follow the line before",
+        )
 
     def _problems(self, lines: numpy.ndarray, kind: str, zh: str, en: str) -> list[Problem]:
         return [Problem(self.file, line, self.item, kind, zh, en) for line in lines.tolist()]

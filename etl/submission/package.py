@@ -33,8 +33,11 @@ class PackageRefused(EastboundError):
         shown = self.problems[:20]
         more = len(self.problems) - len(shown)
         super().__init__(
-            problems=self.problems, count=len(self.problems),
-            lines_zh="\n".join([f"  - {_place(p)}{p.zh}" for p in shown] + ([f"  - 其余 {more} 处见检核结果"] if more else [])),
+            problems=self.problems,
+            count=len(self.problems),
+            lines_zh="\n".join(
+                [f"  - {_place(p)}{p.zh}" for p in shown] + ([f"  - 其余 {more} 处见检核结果"] if more else [])
+            ),
             lines_en="\n".join([f"  - {_place(p)}{p.en}" for p in shown] + ([f"  - and {more} more"] if more else [])),
         )
 
@@ -55,18 +58,30 @@ def next_version(base: Path) -> Path:
     Only versions with a sealed package count, so that a killed run takes the same number again.
     """
     base = Path(base)
-    taken = [int(p.name) for p in base.iterdir() if re.fullmatch(r"[0-9]{3,}", p.name) and any(p.glob(f"*/{MANIFEST}"))] if base.is_dir() else []
+    taken = (
+        [int(p.name) for p in base.iterdir() if re.fullmatch(r"[0-9]{3,}", p.name) and any(p.glob(f"*/{MANIFEST}"))]
+        if base.is_dir()
+        else []
+    )
     return base / f"{max(taken, default=0) + 1:03d}"
 
 
 def package_folder_name(standard: Standard, company: Company, period: Period, report_date: date) -> str:
     """The name of the package's folder by the standard's format."""
-    return standard.format.folder.format(company=company.code, period_start=period.start, period_end=period.end, report_date=report_date)
+    return standard.format.folder.format(
+        company=company.code, period_start=period.start, period_end=period.end, report_date=report_date
+    )
 
 
 def seal_package(
-    files: Sequence[WrittenFile], folder_tmp: Path, target: Path, standard: Standard, company: Company, period: Period,
-    report_date: date, extra: Mapping[str, Any],
+    files: Sequence[WrittenFile],
+    folder_tmp: Path,
+    target: Path,
+    standard: Standard,
+    company: Company,
+    period: Period,
+    report_date: date,
+    extra: Mapping[str, Any],
 ) -> Package:
     """Re-read every file in `folder_tmp`, write the manifest, and rename the folder to `target` at once.
 
@@ -92,14 +107,19 @@ def seal_package(
         problems.append(Problem(MANIFEST, 0, "", "empty", "没有任何文件", "there is no file"))
     problems += _strangers(folder_tmp, {file.name for file in files})
     if len({file.name for file in files}) != len(files):
-        problems.append(Problem(MANIFEST, 0, "", "name", "两个表使用了同一文件名", "two tables have the same file name"))
+        problems.append(
+            Problem(MANIFEST, 0, "", "name", "两个表使用了同一文件名", "two tables have the same file name")
+        )
     if problems:
         raise PackageRefused(problems)
     manifest = {
-        "format": MANIFEST_FORMAT, "standard": standard.name, "version": standard.version,
+        "format": MANIFEST_FORMAT,
+        "standard": standard.name,
+        "version": standard.version,
         "company": {"code": company.code, "name": company.name},
         "period": {"start": period.start.isoformat(), "end": period.end.isoformat(), "label": period.label},
-        "report_date": report_date.isoformat(), "tables": sorted(entries, key=lambda e: e["file"]),
+        "report_date": report_date.isoformat(),
+        "tables": sorted(entries, key=lambda e: e["file"]),
     }
     for name, value in extra.items():
         if name in manifest or name == "self":
@@ -136,8 +156,14 @@ def verify_package(path: Path, standard: Standard | None = None) -> list[Problem
         raw = (path / MANIFEST).read_bytes()
     except OSError:
         return [_missing(MANIFEST)]
-    broken = Problem(MANIFEST, 0, "", "manifest", "清单被改动：与其自身的校验值或规范写法不符",
-                     "the manifest was changed: it does not agree with its own hash or canonical form")
+    broken = Problem(
+        MANIFEST,
+        0,
+        "",
+        "manifest",
+        "清单被改动：与其自身的校验值或规范写法不符",
+        "the manifest was changed: it does not agree with its own hash or canonical form",
+    )
     try:
         manifest = json.loads(raw.decode("utf-8"))
         if canonical_json(manifest) != raw or _self_hash(manifest) != manifest["self"]:
@@ -149,14 +175,24 @@ def verify_package(path: Path, standard: Standard | None = None) -> list[Problem
         return [broken]
     problems = _strangers(path, {*claims, MANIFEST})
     if standard is not None and (manifest["standard"], manifest["version"]) != (standard.name, standard.version):
-        problems.append(Problem(MANIFEST, 0, "", "standard", f"按 {manifest['standard']} {manifest['version']} 封包，并非 {standard.name} {standard.version}",
-                                f"sealed by {manifest['standard']} {manifest['version']}, not {standard.name} {standard.version}"))
+        problems.append(
+            Problem(
+                MANIFEST,
+                0,
+                "",
+                "standard",
+                f"按 {manifest['standard']} {manifest['version']} 封包，并非 {standard.name} {standard.version}",
+                f"sealed by {manifest['standard']} {manifest['version']}, not {standard.name} {standard.version}",
+            )
+        )
         standard = None
     for name, claim in claims.items():
         if not (path / name).is_file() or (path / name).is_symlink():
             problems.append(_missing(name))
         elif standard is not None and claim["table"] in standard.tables:
-            report = inspect_file(path / name, standard.tables[claim["table"]], standard, expect_company=manifest["company"]["code"])
+            report = inspect_file(
+                path / name, standard.tables[claim["table"]], standard, expect_company=manifest["company"]["code"]
+            )
             problems += report.problems + _differences(claim, report)
         else:
             problems += _byte_differences(path / name, claim)
@@ -173,19 +209,42 @@ def _self_hash(manifest: Mapping[str, Any]) -> str:
 
 
 def _entry(file: WrittenFile) -> dict[str, Any]:
-    return {"table": file.table, "file": file.name, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256,
-            "first_serial": file.first_serial, "last_serial": file.last_serial, "totals": dict(file.totals)}
+    return {
+        "table": file.table,
+        "file": file.name,
+        "rows": file.rows,
+        "bytes": file.bytes,
+        "sha256": file.sha256,
+        "first_serial": file.first_serial,
+        "last_serial": file.last_serial,
+        "totals": dict(file.totals),
+    }
 
 
 def _differences(claim: Mapping[str, Any], report: FileReport) -> list[Problem]:
     """Where the re-read of a file disagrees with what is claimed of it."""
     problems = []
-    for key, zh in (("rows", "行数"), ("bytes", "字节数"), ("sha256", "SHA-256"), ("first_serial", "首个流水号"), ("last_serial", "末个流水号")):
+    for key, zh in (
+        ("rows", "行数"),
+        ("bytes", "字节数"),
+        ("sha256", "SHA-256"),
+        ("first_serial", "首个流水号"),
+        ("last_serial", "末个流水号"),
+    ):
         if claim[key] != getattr(report, key):
             problems.append(Problem(report.file, 0, "", key, f"{zh}与声明不符", f"{key} differs from what was stated"))
     for item in sorted({*claim["totals"], *report.totals}):
         if claim["totals"].get(item) != report.totals.get(item):
-            problems.append(Problem(report.file, 0, item, "totals", "控制合计与声明不符", "the control total differs from what was stated"))
+            problems.append(
+                Problem(
+                    report.file,
+                    0,
+                    item,
+                    "totals",
+                    "控制合计与声明不符",
+                    "the control total differs from what was stated",
+                )
+            )
     return problems
 
 
@@ -193,13 +252,21 @@ def _byte_differences(path: Path, claim: Mapping[str, Any]) -> list[Problem]:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     found = {"bytes": path.stat().st_size, "sha256": digest}
-    return [Problem(path.name, 0, "", key, f"{key} 与清单不符", f"{key} differs from the manifest") for key in found if found[key] != claim[key]]
+    return [
+        Problem(path.name, 0, "", key, f"{key} 与清单不符", f"{key} differs from the manifest")
+        for key in found
+        if found[key] != claim[key]
+    ]
 
 
 def _strangers(folder: Path, expected: set[str]) -> list[Problem]:
     """Files and folders that do not belong to the package."""
     found = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*")) if folder.is_dir() else []
-    return [Problem(name, 0, "", "extra_file", "包内有清单之外的文件", "a file that the manifest does not list") for name in found if name not in expected]
+    return [
+        Problem(name, 0, "", "extra_file", "包内有清单之外的文件", "a file that the manifest does not list")
+        for name in found
+        if name not in expected
+    ]
 
 
 def _missing(name: str) -> Problem:

@@ -82,7 +82,15 @@ def inspect_file(path: Path, table: Table, standard: Standard, expect_company: s
     problems += checks.finish()
     problems.sort(key=lambda problem: problem.line)
     return FileReport(
-        path.name, table.code, rows, path.stat().st_size, digest.hexdigest(), checks.totals(), checks.first_serial, checks.last_serial, problems,
+        path.name,
+        table.code,
+        rows,
+        path.stat().st_size,
+        digest.hexdigest(),
+        checks.totals(),
+        checks.first_serial,
+        checks.last_serial,
+        problems,
     )
 
 
@@ -118,7 +126,14 @@ def _pieces(path: Path, table: Table, fmt: FileFormat, digest: hashlib._Hash | N
 
 
 def _no_line_end(name: str, line: int) -> Problem:
-    return Problem(name, line, "", "line_end", "最后一行缺少换行符，文件可能被截断", "the last line has no line end; the file may have been cut")
+    return Problem(
+        name,
+        line,
+        "",
+        "line_end",
+        "最后一行缺少换行符，文件可能被截断",
+        "the last line has no line end; the file may have been cut",
+    )
 
 
 def _take_header(name: str, body: bytes, table: Table, fmt: FileFormat) -> tuple[bytes, list[Problem]]:
@@ -127,7 +142,17 @@ def _take_header(name: str, body: bytes, table: Table, fmt: FileFormat) -> tuple
     problems = [] if end or not first else [_no_line_end(name, 1)]
     if first == wanted:
         return others, problems
-    return others, [*problems, Problem(name, 1, "", "header", "首行应为数据项代码，且与标准的次序一致", "the first line should be the item codes in the standard's order")]
+    return others, [
+        *problems,
+        Problem(
+            name,
+            1,
+            "",
+            "header",
+            "首行应为数据项代码，且与标准的次序一致",
+            "the first line should be the item codes in the standard's order",
+        ),
+    ]
 
 
 def _piece(name: str, body: bytes, first: int, table: Table, fmt: FileFormat, problems: list[Problem]) -> Piece:
@@ -149,8 +174,16 @@ def _piece(name: str, body: bytes, first: int, table: Table, fmt: FileFormat, pr
     wrong = (found != wanted).to_numpy()
     if wrong.any():
         for line, separators in zip(numbers[wrong].tolist(), found.filter(pl.Series(wrong)).to_list(), strict=True):
-            problems.append(Problem(name, line, "", "separators", f"本行有 {separators} 个分隔符，应为 {wanted} 个",
-                                    f"the line has {separators} separators instead of {wanted}"))
+            problems.append(
+                Problem(
+                    name,
+                    line,
+                    "",
+                    "separators",
+                    f"本行有 {separators} 个分隔符，应为 {wanted} 个",
+                    f"the line has {separators} separators instead of {wanted}",
+                )
+            )
         lines, numbers = lines.filter(pl.Series(~wrong)), numbers[~wrong]
     return Piece(_frame(lines, table, fmt, numbers), count, problems)
 
@@ -166,12 +199,18 @@ def _decode(body: bytes, fmt: FileFormat) -> polars.Series:
     return pl.Series([body.decode(fmt.encoding)], dtype=pl.String)
 
 
-def _frame(lines: polars.Series | list[str], table: Table, fmt: FileFormat, numbers: numpy.ndarray | None = None) -> polars.DataFrame:
+def _frame(
+    lines: polars.Series | list[str], table: Table, fmt: FileFormat, numbers: numpy.ndarray | None = None
+) -> polars.DataFrame:
     """Split lines that all have the right number of separators."""
     import polars as pl
 
     width = len(table.items)
-    fields = pl.Series(lines, dtype=pl.String).str.split(fmt.separator).explode() if len(lines) else pl.Series([], dtype=pl.String)
+    fields = (
+        pl.Series(lines, dtype=pl.String).str.split(fmt.separator).explode()
+        if len(lines)
+        else pl.Series([], dtype=pl.String)
+    )
     columns = {"_line": pl.Series([] if numbers is None else numbers, dtype=pl.Int64)}
     for index, item in enumerate(table.items):
         column = fields.gather_every(width, index) if len(fields) else fields
@@ -179,7 +218,9 @@ def _frame(lines: polars.Series | list[str], table: Table, fmt: FileFormat, numb
     return pl.DataFrame(columns)
 
 
-def _decode_lines(name: str, body: bytes, first: int, fmt: FileFormat, problems: list[Problem]) -> tuple[polars.Series, numpy.ndarray, int]:
+def _decode_lines(
+    name: str, body: bytes, first: int, fmt: FileFormat, problems: list[Problem]
+) -> tuple[polars.Series, numpy.ndarray, int]:
     """Line by line, to say which ones do not decode; the others are kept."""
     import numpy as np
     import polars as pl
@@ -192,8 +233,16 @@ def _decode_lines(name: str, body: bytes, first: int, fmt: FileFormat, problems:
             texts.append(decode(line, "strict")[0])
             numbers.append(number)
         except UnicodeDecodeError as error:
-            problems.append(Problem(name, number, "", "encoding", f"本行第 {error.start + 1} 个字节起不是有效的 {fmt.encoding} 编码",
-                                    f"the line is not valid {fmt.encoding} from its byte {error.start + 1} on"))
+            problems.append(
+                Problem(
+                    name,
+                    number,
+                    "",
+                    "encoding",
+                    f"本行第 {error.start + 1} 个字节起不是有效的 {fmt.encoding} 编码",
+                    f"the line is not valid {fmt.encoding} from its byte {error.start + 1} on",
+                )
+            )
     return pl.Series(texts, dtype=pl.String), np.array(numbers, dtype=np.int64), len(raw)
 
 
@@ -207,6 +256,18 @@ def _has_controls(body: bytes, fmt: FileFormat) -> bool:
 
 def _control_characters(name: str, lines: polars.Series, numbers: numpy.ndarray) -> list[Problem]:
     hits = lines.str.contains(r"[\x00\r\n]").to_numpy()
-    return [Problem(name, line, "", "control", "本行含空字符、回车或换行符", "the line holds a NUL, carriage return or line feed")
-            for line in numbers[hits].tolist()] if hits.any() else []
-
+    return (
+        [
+            Problem(
+                name,
+                line,
+                "",
+                "control",
+                "本行含空字符、回车或换行符",
+                "the line holds a NUL, carriage return or line feed",
+            )
+            for line in numbers[hits].tolist()
+        ]
+        if hits.any()
+        else []
+    )

@@ -46,7 +46,9 @@ def sequence_digits(fmt: SerialFormat) -> int:
     found = [spec or "" for _, name, spec, _ in _fields(fmt) if name == "sequence"]
     match = re.fullmatch(r"0([0-9]+)d", found[0]) if len(found) == 1 else None
     if match is None:
-        raise SerialPatternBroken(pattern=fmt.pattern, problem_zh="应恰有一个 {sequence:0Nd}", problem_en="it needs one {sequence:0Nd}")
+        raise SerialPatternBroken(
+            pattern=fmt.pattern, problem_zh="应恰有一个 {sequence:0Nd}", problem_en="it needs one {sequence:0Nd}"
+        )
     return int(match[1])
 
 
@@ -63,7 +65,9 @@ def serial_number(fmt: SerialFormat, company: str, report_date: date, sequence: 
     try:
         text = fmt.pattern.format(company=company, report_date=report_date, sequence=sequence)
     except (KeyError, IndexError, ValueError) as error:
-        raise SerialPatternBroken(pattern=fmt.pattern, problem_zh=f"无法使用（{error}）", problem_en=f"it cannot be used ({error})") from None
+        raise SerialPatternBroken(
+            pattern=fmt.pattern, problem_zh=f"无法使用（{error}）", problem_en=f"it cannot be used ({error})"
+        ) from None
     if len(text) != fmt.length:
         raise SerialLength(length=fmt.length, pattern=fmt.pattern, company=company, found=len(text))
     return text
@@ -119,8 +123,12 @@ def _fields(fmt: SerialFormat) -> list[tuple[str, str | None, str | None, str | 
     try:
         fields = list(string.Formatter().parse(fmt.pattern))
     except ValueError as error:
-        raise SerialPatternBroken(pattern=fmt.pattern, problem_zh=f"语法错误（{error}）", problem_en=f"syntax error ({error})") from None
+        raise SerialPatternBroken(
+            pattern=fmt.pattern, problem_zh=f"语法错误（{error}）", problem_en=f"syntax error ({error})"
+        ) from None
     for _, name, _, _ in fields:
         if name is not None and name not in ("company", "report_date", "sequence"):
-            raise SerialPatternBroken(pattern=fmt.pattern, problem_zh=f"未知字段 {name}", problem_en=f"unknown field {name}")
+            raise SerialPatternBroken(
+                pattern=fmt.pattern, problem_zh=f"未知字段 {name}", problem_en=f"unknown field {name}"
+            )
     return fields

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     import pyarrow
 
 BATCH_ROWS = 50_000
-_TYPES = {"text": r"VARCHAR", "date": r"DATE", "integer": r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?", "decimal": r"DECIMAL\(\d+,(\d+)\)"}
+_TYPES = {
+    "text": r"VARCHAR",
+    "date": r"DATE",
+    "integer": r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?",
+    "decimal": r"DECIMAL\(\d+,(\d+)\)",
+}
 
 
 class FormatUnusable(EastboundError):
@@ -64,7 +69,14 @@ class _Column:
 
 
 def write_table(
-    source: Path, table: Table, standard: Standard, *, company: Company, period: Period, report_date: date, first_sequence: int,
+    source: Path,
+    table: Table,
+    standard: Standard,
+    *,
+    company: Company,
+    period: Period,
+    report_date: date,
+    first_sequence: int,
     folder: Path,
 ) -> WrittenFile:
     """Write `source` (Parquet, in the order of `_row` = 1..n) to a file in `folder`, named by the standard.
@@ -123,13 +135,23 @@ def check_format(standard: Standard) -> None:
 
 
 def _file_name(pattern: str, table: Table, company: Company, period: Period, report_date: date) -> str:
-    name = pattern.format(company=company.code, table=table.code, period_start=period.start, period_end=period.end, report_date=report_date)
+    name = pattern.format(
+        company=company.code,
+        table=table.code,
+        period_start=period.start,
+        period_end=period.end,
+        report_date=report_date,
+    )
     if not name or name != Path(name).name:
-        raise WriteSourceUnfit(table=table.code, problem_zh=f"文件名 {name!r} 无效", problem_en=f"{name!r} is not a file name")
+        raise WriteSourceUnfit(
+            table=table.code, problem_zh=f"文件名 {name!r} 无效", problem_en=f"{name!r} is not a file name"
+        )
     return name
 
 
-def _columns(engine: Engine, table: Table, standard: Standard, company: Company, report_date: date, first: int) -> list[_Column]:
+def _columns(
+    engine: Engine, table: Table, standard: Standard, company: Company, report_date: date, first: int
+) -> list[_Column]:
     types = {row[0]: row[1] for row in engine.rows(f"DESCRIBE {_source(table)}")}
     errors: list[EastboundError] = []
     if "_row" not in types:
@@ -146,11 +168,20 @@ def _columns(engine: Engine, table: Table, standard: Standard, company: Company,
             found = types.get(item.code, "")
             match = re.fullmatch(_TYPES[item.type], found)
             if match is None or (item.type == "decimal" and int(match[1]) > item.scale):
-                errors.append(WriteSourceUnfit(
-                    table=table.code, problem_zh=f"{item.code} 应为 {item.type}（{item.scale} 位小数），实为 {found or '缺失'}",
-                    problem_en=f"{item.code} should be {item.type} (scale {item.scale}) but is {found or 'missing'}",
-                ))
-            columns.append(_column(item, standard.format, rescale=match is not None and item.type == "decimal" and int(match[1]) < item.scale))
+                errors.append(
+                    WriteSourceUnfit(
+                        table=table.code,
+                        problem_zh=f"{item.code} 应为 {item.type}（{item.scale} 位小数），实为 {found or '缺失'}",
+                        problem_en=f"{item.code} should be {item.type} (scale {item.scale}) but is {found or 'missing'}",
+                    )
+                )
+            columns.append(
+                _column(
+                    item,
+                    standard.format,
+                    rescale=match is not None and item.type == "decimal" and int(match[1]) < item.scale,
+                )
+            )
     raise_problems(errors)
     return columns
 
@@ -173,7 +204,9 @@ def _source(table: Table) -> str:
 def _totals(engine: Engine, table: Table, columns: list[_Column]) -> tuple[int, dict[str, str]]:
     numbers = [c for c in columns if c.item.type in ("decimal", "integer") and not c.item.assigned]
     sums = "".join(f", sum({c.value})" for c in numbers)
-    rows, first, last, numbered, *found = engine.rows(f"SELECT count(*), min(_row), max(_row), count(_row){sums} FROM {_source(table)}")[0]
+    rows, first, last, numbered, *found = engine.rows(
+        f"SELECT count(*), min(_row), max(_row), count(_row){sums} FROM {_source(table)}"
+    )[0]
     if rows and (first, last, numbered) != (1, rows, rows):
         raise _unordered(table)
     totals = {}
@@ -183,12 +216,16 @@ def _totals(engine: Engine, table: Table, columns: list[_Column]) -> tuple[int, 
     return rows, totals
 
 
-def _pieces(engine: Engine, table: Table, fmt: FileFormat, columns: list[_Column], rows: int) -> Iterator[bytes | memoryview]:
+def _pieces(
+    engine: Engine, table: Table, fmt: FileFormat, columns: list[_Column], rows: int
+) -> Iterator[bytes | memoryview]:
     """The file's bytes, a batch at a time."""
     if fmt.header:
         yield (fmt.separator.join(c.item.code for c in columns) + fmt.line_end).encode(fmt.encoding)
     null, separator = literal(fmt.null), _sql_text(fmt.separator)
-    line = f" || {separator} || ".join(f"coalesce({c.text}, {null})" for c in columns) + f" || {_sql_text(fmt.line_end)}"
+    line = (
+        f" || {separator} || ".join(f"coalesce({c.text}, {null})" for c in columns) + f" || {_sql_text(fmt.line_end)}"
+    )
     done, broken, piece = 0, False, b""
     query = f"SELECT {line} AS line, _row FROM {_source(table)}"
     with engine.connection.sql(query).to_arrow_reader(BATCH_ROWS) as reader:
@@ -206,7 +243,11 @@ def _pieces(engine: Engine, table: Table, fmt: FileFormat, columns: list[_Column
     if piece is None:
         _refuse_unencodable(engine, table, fmt, columns)
     if broken or piece is None or done != rows:
-        raise WriteSourceUnfit(table=table.code, problem_zh=f"应写 {rows} 行，实写 {done} 行", problem_en=f"{rows} rows expected, {done} written")
+        raise WriteSourceUnfit(
+            table=table.code,
+            problem_zh=f"应写 {rows} 行，实写 {done} 行",
+            problem_en=f"{rows} rows expected, {done} written",
+        )
 
 
 def _encoded(data: memoryview, encoding: str) -> bytes | memoryview | None:
@@ -228,7 +269,9 @@ def _require_order(table: Table, numbers: pyarrow.Array, done: int) -> None:
 
 
 def _unordered(table: Table) -> WriteSourceUnfit:
-    return WriteSourceUnfit(table=table.code, problem_zh="_row 不是按顺序的 1..n", problem_en="_row does not run from 1 to n in order")
+    return WriteSourceUnfit(
+        table=table.code, problem_zh="_row 不是按顺序的 1..n", problem_en="_row does not run from 1 to n in order"
+    )
 
 
 def _text_bytes(column: pyarrow.Array) -> memoryview:
@@ -243,7 +286,7 @@ def _text_bytes(column: pyarrow.Array) -> memoryview:
         return memoryview(b"")
     width = np.int32 if pa.types.is_string(column.type) else np.int64
     bounds = np.frombuffer(offsets, dtype=width)[[column.offset, column.offset + len(column)]]
-    return memoryview(data)[int(bounds[0]):int(bounds[1])]
+    return memoryview(data)[int(bounds[0]) : int(bounds[1])]
 
 
 def _countable(fmt: FileFormat) -> bool:
@@ -268,8 +311,16 @@ def _refuse_breaking_values(engine: Engine, table: Table, fmt: FileFormat, colum
     tokens = ["\x00", "\r", "\n", fmt.separator, fmt.line_end]
     # A value that ends in the first part of a token would complete it together with what follows.
     endings = [token[:size] for token in (fmt.separator, fmt.line_end) for size in range(1, len(token))]
-    tests = [(c, " OR ".join([f"contains({c.text}, {_sql_text(t)})" for t in tokens] + [f"ends_with({c.text}, {_sql_text(e)})" for e in endings]))
-             for c in columns]
+    tests = [
+        (
+            c,
+            " OR ".join(
+                [f"contains({c.text}, {_sql_text(t)})" for t in tokens]
+                + [f"ends_with({c.text}, {_sql_text(e)})" for e in endings]
+            ),
+        )
+        for c in columns
+    ]
     _refuse(engine, table, tests, ValueBreaksLine)
 
 
@@ -278,8 +329,12 @@ def _refuse_null_texts(engine: Engine, table: Table, fmt: FileFormat, columns: l
 
 
 def _refuse(engine: Engine, table: Table, tests: list[tuple[_Column, str]], kind: type[EastboundError]) -> None:
-    counts = engine.rows(f"SELECT {', '.join(f'count(*) FILTER ({test})' for _, test in tests)} FROM {_source(table)}")[0]
-    raise_problems([kind(table=table.code, item=c.item.code, rows=n) for (c, _), n in zip(tests, counts, strict=True) if n])
+    counts = engine.rows(f"SELECT {', '.join(f'count(*) FILTER ({test})' for _, test in tests)} FROM {_source(table)}")[
+        0
+    ]
+    raise_problems(
+        [kind(table=table.code, item=c.item.code, rows=n) for (c, _), n in zip(tests, counts, strict=True) if n]
+    )
 
 
 def _refuse_unencodable(engine: Engine, table: Table, fmt: FileFormat, columns: list[_Column]) -> None:
@@ -288,12 +343,16 @@ def _refuse_unencodable(engine: Engine, table: Table, fmt: FileFormat, columns: 
         if column.item.type != "text" or column.item.role == "serial":
             continue
         bad = 0
-        for batch in engine.connection.sql(f"SELECT {column.text} AS value FROM {_source(table)}").to_arrow_reader(BATCH_ROWS):
+        for batch in engine.connection.sql(f"SELECT {column.text} AS value FROM {_source(table)}").to_arrow_reader(
+            BATCH_ROWS
+        ):
             bad += sum(not _encodable(value, fmt.encoding) for value in batch.column(0).to_pylist())
         if bad:
             errors.append(ValueNotEncodable(table=table.code, item=column.item.code, rows=bad, encoding=fmt.encoding))
     raise_problems(errors)
-    raise WriteSourceUnfit(table=table.code, problem_zh=f"无法用 {fmt.encoding} 编码", problem_en=f"it cannot be encoded in {fmt.encoding}")
+    raise WriteSourceUnfit(
+        table=table.code, problem_zh=f"无法用 {fmt.encoding} 编码", problem_en=f"it cannot be encoded in {fmt.encoding}"
+    )
 
 
 def _encodable(value: str | None, encoding: str) -> bool:

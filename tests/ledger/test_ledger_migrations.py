@@ -10,8 +10,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from etl.ledger import migrations
-from etl.ledger import open_ledger
+from etl.ledger import migrations, open_ledger
 from etl.ledger.models import Base
 
 

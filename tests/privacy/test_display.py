@@ -7,16 +7,35 @@ from etl.privacy.display import SHAPES, display_sql, display_value
 from etl.standard.loader import PRIVACY_CLASSES
 
 
-@pytest.mark.parametrize("privacy, text, shown", [
-    ("name", "张三", "张**"), ("name", "欧阳修文", "欧**"), ("name", "张", "**"), ("name", "", "**"), ("name", "\U00020000三", "\U00020000**"),
-    ("id_number", "110101199001011237", "110***37"), ("id_number", "G1234567", "G12***67"), ("id_number", "1234567", "*******"), ("id_number", "", ""),
-    ("phone", "13812345678", "138****5678"), ("phone", "021-12345678", "021****5678"), ("phone", "12345678", "********"),
-    ("account", "6222021234567890", "6222****7890"), ("account", "62220212345", "***********"),
-    ("email", "someone@example.cn", "s***@example.cn"), ("email", "a@b", "a***@b"), ("email", "@b", "***@b"), ("email", "none", "***"),
-    ("email", "a@b@c", "a***@b@c"),
-    ("address", "上海市浦东新区", "上海市***"), ("address", "上海市", "***"),
-    ("unheard_of", "张三", "***"), (None, "公开", "公开"), ("name", None, None),
-])
+@pytest.mark.parametrize(
+    "privacy, text, shown",
+    [
+        ("name", "张三", "张**"),
+        ("name", "欧阳修文", "欧**"),
+        ("name", "张", "**"),
+        ("name", "", "**"),
+        ("name", "\U00020000三", "\U00020000**"),
+        ("id_number", "110101199001011237", "110***37"),
+        ("id_number", "G1234567", "G12***67"),
+        ("id_number", "1234567", "*******"),
+        ("id_number", "", ""),
+        ("phone", "13812345678", "138****5678"),
+        ("phone", "021-12345678", "021****5678"),
+        ("phone", "12345678", "********"),
+        ("account", "6222021234567890", "6222****7890"),
+        ("account", "62220212345", "***********"),
+        ("email", "someone@example.cn", "s***@example.cn"),
+        ("email", "a@b", "a***@b"),
+        ("email", "@b", "***@b"),
+        ("email", "none", "***"),
+        ("email", "a@b@c", "a***@b@c"),
+        ("address", "上海市浦东新区", "上海市***"),
+        ("address", "上海市", "***"),
+        ("unheard_of", "张三", "***"),
+        (None, "公开", "公开"),
+        ("name", None, None),
+    ],
+)
 def test_what_people_see(privacy, text, shown):
     assert display_value(privacy, text) == shown
 
@@ -35,7 +54,11 @@ def connection():
     return duckdb.connect()
 
 
-TEXTS = st.none() | st.text(st.characters(exclude_categories=("Cs",)), max_size=25) | st.text("0123456789X@张\U00020000é'-", max_size=25)
+TEXTS = (
+    st.none()
+    | st.text(st.characters(exclude_categories=("Cs",)), max_size=25)
+    | st.text("0123456789X@张\U00020000é'-", max_size=25)
+)
 
 
 @settings(max_examples=150, deadline=None)

@@ -42,7 +42,7 @@ def test_the_environment_wins(tmp_path, text):
     assert not (tmp_path / "masking.key").exists()
 
 
-@pytest.mark.parametrize("text", ["abc", HEX[:-2], HEX + "00", base64.b64encode(b"x" * 31).decode(), "密钥"])
+@pytest.mark.parametrize("text", ["abc", HEX[:-2], HEX + "00", base64.b64encode(b"x" * 31).decode(), "钥匙"])
 def test_a_key_of_another_length_is_refused_and_not_shown(tmp_path, text):
     with pytest.raises(KeyMalformed) as caught:
         Keyring.open(tmp_path, environ={"EASTBOUND_VAULT_KEY": text})

@@ -40,15 +40,33 @@ ITEMS = (
 def build_standard(serial: SerialFormat | None = None, **fmt: Any) -> Standard:
     table = Table("DEMO", {"zh": "示例"}, 1, {}, 1, "full", ITEMS)
     states = CodeTable("ZT", {}, "E", "", (CodeValue("1", "有效"), CodeValue("2", "终止")))
-    companies = CodeTable("JG", {}, "E", "", (CodeValue(COMPANY.code, COMPANY.name), CodeValue("000888", "西岸人寿保险股份有限公司")))
+    companies = CodeTable(
+        "JG", {}, "E", "", (CodeValue(COMPANY.code, COMPANY.name), CodeValue("000888", "西岸人寿保险股份有限公司"))
+    )
     return Standard(
-        name="demo", prefix="DM", title={"zh": "示例"}, version="1", frequency="monthly", on_error="block_package", company_codes="JG",
-        serial=serial or SerialFormat(), format=FileFormat(**fmt), masking={}, tables={"DEMO": table}, codes={"ZT": states, "JG": companies},
+        name="demo",
+        prefix="DM",
+        title={"zh": "示例"},
+        version="1",
+        frequency="monthly",
+        on_error="block_package",
+        company_codes="JG",
+        serial=serial or SerialFormat(),
+        format=FileFormat(**fmt),
+        masking={},
+        tables={"DEMO": table},
+        codes={"ZT": states, "JG": companies},
     )
 
 
-def row(bdh: str = "P1", xm: str | None = "张三", zt: str | None = "有效", sxrq: date | None = date(2024, 2, 29),
-        bf: str | None = "12.50", fs: int | None = 3) -> tuple:
+def row(
+    bdh: str = "P1",
+    xm: str | None = "张三",
+    zt: str | None = "有效",
+    sxrq: date | None = date(2024, 2, 29),
+    bf: str | None = "12.50",
+    fs: int | None = 3,
+) -> tuple:
     return (bdh, xm, zt, sxrq, None if bf is None else Decimal(bf), fs)
 
 
@@ -57,7 +75,14 @@ def save_rows(path: Path, rows: list[tuple]) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {"BDH": pa.string(), "XM": pa.string(), "ZT": pa.string(), "SXRQ": pa.date32(), "BF": pa.decimal128(16, 2), "FS": pa.int64()}
+    types = {
+        "BDH": pa.string(),
+        "XM": pa.string(),
+        "ZT": pa.string(),
+        "SXRQ": pa.date32(),
+        "BF": pa.decimal128(16, 2),
+        "FS": pa.int64(),
+    }
     columns = {name: pa.array([r[index] for r in rows], kind) for index, (name, kind) in enumerate(types.items())}
     columns["_row"] = pa.array(range(1, len(rows) + 1), pa.int64())
     columns["_src_key"] = pa.array([f"K{n}" for n in range(len(rows))], pa.string())
@@ -72,8 +97,16 @@ def written(tmp_path: Path) -> Callable[..., WrittenFile]:
     def write(rows: list[tuple], standard: Standard | None = None, first: int = 1, folder: str = "out") -> WrittenFile:
         standard = standard or build_standard()
         source = save_rows(tmp_path / "source.parquet", rows)
-        return write_table(source, standard.tables["DEMO"], standard, company=COMPANY, period=PERIOD, report_date=REPORT_DATE,
-                           first_sequence=first, folder=tmp_path / folder)
+        return write_table(
+            source,
+            standard.tables["DEMO"],
+            standard,
+            company=COMPANY,
+            period=PERIOD,
+            report_date=REPORT_DATE,
+            first_sequence=first,
+            folder=tmp_path / folder,
+        )
 
     return write
 

@@ -19,7 +19,9 @@ def test_the_label_reads_back(text):
     assert Period.parse(text).label == text
 
 
-@pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "2026-02-30", "2026-1", "202610", "2026-10-1", "0000-01"])
+@pytest.mark.parametrize(
+    "text", ["", "2026", "2026-13", "2026-00", "2026-02-30", "2026-1", "202610", "2026-10-1", "0000-01"]
+)
 def test_anything_else_is_refused_with_an_example(text):
     with pytest.raises(PeriodUnreadable) as caught:
         Period.parse(text)

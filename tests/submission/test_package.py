@@ -29,8 +29,16 @@ def seal(written, make, tmp_path):
             file.path.write_bytes(tamper(file.path.read_bytes()))
         if claim:
             file = replace(file, **claim)
-        return seal_package([file], tmp_path / folder, tmp_path / target, make.standard(), make.company, make.period, make.report_date,
-                            {**EXTRA, **extra})
+        return seal_package(
+            [file],
+            tmp_path / folder,
+            tmp_path / target,
+            make.standard(),
+            make.company,
+            make.period,
+            make.report_date,
+            {**EXTRA, **extra},
+        )
 
     return run
 
@@ -49,12 +57,25 @@ def test_the_manifest_says_what_is_in_the_files(seal, make):
     manifest = read_manifest(package.folder)
     own = manifest.pop("self")
     assert manifest == {
-        "format": 1, "standard": "demo", "version": "1", "company": {"code": "000999", "name": "东岸人寿保险股份有限公司"},
-        "period": {"start": "2026-10-01", "end": "2026-10-31", "label": "2026-10"}, "report_date": "2026-11-10", **EXTRA,
-        "tables": [{
-            "table": "DEMO", "file": "000999-DEMO-20261031.txt", "rows": 2, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(),
-            "first_serial": "000999202611100000000001", "last_serial": "000999202611100000000002", "totals": {"BF": "10.50", "FS": "6"},
-        }],
+        "format": 1,
+        "standard": "demo",
+        "version": "1",
+        "company": {"code": "000999", "name": "东岸人寿保险股份有限公司"},
+        "period": {"start": "2026-10-01", "end": "2026-10-31", "label": "2026-10"},
+        "report_date": "2026-11-10",
+        **EXTRA,
+        "tables": [
+            {
+                "table": "DEMO",
+                "file": "000999-DEMO-20261031.txt",
+                "rows": 2,
+                "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "first_serial": "000999202611100000000001",
+                "last_serial": "000999202611100000000002",
+                "totals": {"BF": "10.50", "FS": "6"},
+            }
+        ],
     }
     assert own == package.sha256 == hashlib.sha256(canonical_json(manifest)).hexdigest()
     raw = (package.folder / MANIFEST).read_text(encoding="utf-8")
@@ -74,13 +95,16 @@ def test_an_empty_table_can_be_sealed(seal, make):
     assert verify_package(package.folder, make.standard()) == []
 
 
-@pytest.mark.parametrize("tamper, kinds", [
-    (lambda data: data.replace(b"12.50", b"12.51"), {"sha256", "totals"}),
-    (lambda data: data[: data.index(b"\n") + 1], {"rows", "bytes", "sha256", "last_serial", "totals"}),
-    (lambda data: data[:-1], {"line_end", "bytes", "sha256"}),
-    (lambda data: data.replace("有效".encode(), "失效".encode(), 1), {"code", "sha256"}),
-    (lambda data: data.replace("张三".encode(), "李四".encode(), 1), {"sha256"}),
-])
+@pytest.mark.parametrize(
+    "tamper, kinds",
+    [
+        (lambda data: data.replace(b"12.50", b"12.51"), {"sha256", "totals"}),
+        (lambda data: data[: data.index(b"\n") + 1], {"rows", "bytes", "sha256", "last_serial", "totals"}),
+        (lambda data: data[:-1], {"line_end", "bytes", "sha256"}),
+        (lambda data: data.replace("有效".encode(), "失效".encode(), 1), {"code", "sha256"}),
+        (lambda data: data.replace("张三".encode(), "李四".encode(), 1), {"sha256"}),
+    ],
+)
 def test_a_file_that_differs_from_what_the_writer_said_is_not_sealed(seal, make, tmp_path, tamper, kinds):
     with pytest.raises(PackageRefused) as caught:
         seal([make.row(), make.row("P2")], tamper=tamper)
@@ -90,10 +114,18 @@ def test_a_file_that_differs_from_what_the_writer_said_is_not_sealed(seal, make,
     assert not (tmp_path / "work" / MANIFEST).exists()
 
 
-@pytest.mark.parametrize("claim", [
-    {"rows": 3}, {"bytes": 1}, {"sha256": "0" * 64}, {"first_serial": "000999202611100000000002"}, {"last_serial": None},
-    {"totals": {"BF": "25.00"}}, {"totals": {"BF": "25.00", "FS": "6", "XX": "0"}},
-])
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"rows": 3},
+        {"bytes": 1},
+        {"sha256": "0" * 64},
+        {"first_serial": "000999202611100000000002"},
+        {"last_serial": None},
+        {"totals": {"BF": "25.00"}},
+        {"totals": {"BF": "25.00", "FS": "6", "XX": "0"}},
+    ],
+)
 def test_a_writer_that_says_something_else_is_not_believed(seal, make, tmp_path, claim):
     with pytest.raises(PackageRefused) as caught:
         seal([make.row(), make.row("P2")], claim=claim)
@@ -120,7 +152,9 @@ def test_files_that_do_not_belong_stop_the_seal(seal, make, tmp_path):
 def test_nothing_at_all_is_not_a_package(make, tmp_path):
     (tmp_path / "work").mkdir()
     with pytest.raises(PackageRefused):
-        seal_package([], tmp_path / "work", tmp_path / "p", make.standard(), make.company, make.period, make.report_date, {})
+        seal_package(
+            [], tmp_path / "work", tmp_path / "p", make.standard(), make.company, make.period, make.report_date, {}
+        )
 
 
 def test_a_sealed_package_is_never_overwritten(seal, make):
@@ -143,7 +177,7 @@ def test_any_byte_of_a_small_package_counts(seal, make):
         good = path.read_bytes()
         for position in range(len(good)):
             for flip in (0x01, 0x20, 0x80):
-                path.write_bytes(good[:position] + bytes([good[position] ^ flip]) + good[position + 1:])
+                path.write_bytes(good[:position] + bytes([good[position] ^ flip]) + good[position + 1 :])
                 assert path.name in {p.file for p in verify_package(package.folder)}, (path.name, position)
         for changed in (good[:-1], good + b"\n", good + b" ", b"", b" " + good):
             path.write_bytes(changed)
@@ -159,7 +193,7 @@ def test_random_bytes_of_a_larger_package_count_for_the_reader_too(seal, make):
     good = path.read_bytes()
     for _ in range(60):
         position = chance.randrange(len(good))
-        path.write_bytes(good[:position] + bytes([good[position] ^ chance.randrange(1, 256)]) + good[position + 1:])
+        path.write_bytes(good[:position] + bytes([good[position] ^ chance.randrange(1, 256)]) + good[position + 1 :])
         problems = verify_package(package.folder, standard)
         assert "sha256" in {p.kind for p in problems} and {p.file for p in problems} == {path.name}
     path.write_bytes(good)
@@ -172,7 +206,10 @@ def test_missing_and_extra_files_are_named(seal, make):
     (package.folder / "extra" / "note.txt").write_text("x")
     (package.folder / "000999-DEMO-20261031.txt").rename(package.folder / "000999-DEMO-20261130.txt")
     assert {(p.file, p.kind) for p in verify_package(package.folder)} == {
-        ("extra", "extra_file"), ("extra/note.txt", "extra_file"), ("000999-DEMO-20261130.txt", "extra_file"), ("000999-DEMO-20261031.txt", "missing_file"),
+        ("extra", "extra_file"),
+        ("extra/note.txt", "extra_file"),
+        ("000999-DEMO-20261130.txt", "extra_file"),
+        ("000999-DEMO-20261031.txt", "missing_file"),
     }
     (package.folder / MANIFEST).unlink()
     assert [(p.file, p.kind) for p in verify_package(package.folder)] == [(MANIFEST, "missing_file")]
@@ -197,7 +234,9 @@ def test_a_manifest_with_a_corrected_hash_still_disagrees_with_the_file(seal, ma
     manifest["tables"][0]["rows"] = 2
     manifest["self"] = hashlib.sha256(canonical_json(manifest)).hexdigest()
     (package.folder / MANIFEST).write_bytes(canonical_json(manifest))
-    assert [(p.file, p.kind) for p in verify_package(package.folder, make.standard())] == [("000999-DEMO-20261031.txt", "rows")]
+    assert [(p.file, p.kind) for p in verify_package(package.folder, make.standard())] == [
+        ("000999-DEMO-20261031.txt", "rows")
+    ]
 
 
 def test_another_standard_is_said(seal, make):

@@ -48,12 +48,35 @@ def test_an_empty_file_has_no_rows(inspect):
     assert report.totals == {"BF": "0.00", "FS": "0"}
 
 
-@pytest.mark.parametrize("position, value, kind", [
-    (0, "", "required"), (0, "1" * 13, "length"), (1, "张张张张a", "length"), (2, "中止", "code"), (2, "1", "code"), (2, " 有效", "code"),
-    (3, "2023-02-29", "type"), (3, "2024-2-29", "type"), (3, "20240229", "type"), (3, "2024-02-29 ", "type"), (3, "２０２４-02-29", "type"),
-    (4, "12.505", "type"), (4, "1e3", "type"), (4, "+1", "type"), (4, "1,000.00", "type"), (4, "123456789012345.00", "type"), (4, ".5", "type"), (4, "NaN", "type"),
-    (4, "１２.50", "type"), (4, "-", "type"), (4, "12.", "type"), (5, "1.0", "type"), (5, "1234567890", "type"), (5, " 1", "type"),
-])
+@pytest.mark.parametrize(
+    "position, value, kind",
+    [
+        (0, "", "required"),
+        (0, "1" * 13, "length"),
+        (1, "张张张张a", "length"),
+        (2, "中止", "code"),
+        (2, "1", "code"),
+        (2, " 有效", "code"),
+        (3, "2023-02-29", "type"),
+        (3, "2024-2-29", "type"),
+        (3, "20240229", "type"),
+        (3, "2024-02-29 ", "type"),
+        (3, "２０２４-02-29", "type"),
+        (4, "12.505", "type"),
+        (4, "1e3", "type"),
+        (4, "+1", "type"),
+        (4, "1,000.00", "type"),
+        (4, "123456789012345.00", "type"),
+        (4, ".5", "type"),
+        (4, "NaN", "type"),
+        (4, "１２.50", "type"),
+        (4, "-", "type"),
+        (4, "12.", "type"),
+        (5, "1.0", "type"),
+        (5, "1234567890", "type"),
+        (5, " 1", "type"),
+    ],
+)
 def test_one_bad_value_is_found_where_it_is(inspect, position, value, kind):
     values = list(GOOD)
     values[position] = value
@@ -64,10 +87,15 @@ def test_one_bad_value_is_found_where_it_is(inspect, position, value, kind):
         assert value not in report.problems[0].zh and value not in report.problems[0].en
 
 
-@pytest.mark.parametrize("values", [
-    ("P", "", "", "", "", ""), ("P" * 12, "张张张张", "未记录", "9999-12-31", "-99999999999999.99", "-999999999"),
-    ("P1", "x", "终止", "0001-01-01", "0", "0"), ("P1", " ", "终止", "1900-01-01", "0.5", "-0"),
-])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("P", "", "", "", "", ""),
+        ("P" * 12, "张张张张", "未记录", "9999-12-31", "-99999999999999.99", "-999999999"),
+        ("P1", "x", "终止", "0001-01-01", "0", "0"),
+        ("P1", " ", "终止", "1900-01-01", "0.5", "-0"),
+    ],
+)
 def test_values_at_the_edge_are_in_order(inspect, values):
     assert inspect(lines_with({3: line(3, *values)})).problems == []
 
@@ -82,8 +110,12 @@ def test_lengths_count_in_the_standards_unit(inspect, make):
     # In GB18030 the same characters take two bytes, so six of them fit in twelve bytes, and four-byte ones take four.
     chinese = make.standard(encoding="gb18030")
     assert found(inspect(lines_with({3: line(3, "P1", "张" * 6, *GOOD[2:])}).encode("gb18030"), chinese)) == []
-    assert found(inspect(lines_with({3: line(3, "P1", "张" * 7, *GOOD[2:])}).encode("gb18030"), chinese)) == [(3, "XM", "length")]
-    assert found(inspect(lines_with({3: line(3, "P1", "\U00020000" * 4, *GOOD[2:])}).encode("gb18030"), chinese)) == [(3, "XM", "length")]
+    assert found(inspect(lines_with({3: line(3, "P1", "张" * 7, *GOOD[2:])}).encode("gb18030"), chinese)) == [
+        (3, "XM", "length")
+    ]
+    assert found(inspect(lines_with({3: line(3, "P1", "\U00020000" * 4, *GOOD[2:])}).encode("gb18030"), chinese)) == [
+        (3, "XM", "length")
+    ]
 
 
 def test_separators_are_counted_in_every_line(inspect):
@@ -104,9 +136,17 @@ def test_the_missing_last_line_end_is_found(inspect):
     assert report.rows == 5
 
 
-@pytest.mark.parametrize("encoding, bad", [
-    ("utf-8", b"\xff"), ("utf-8", b"\xe5\xbc"), ("utf-8", b"\xed\xa0\x80"), ("utf-8", b"\xc0\x80"), ("gb18030", b"\xff"), ("gb18030", b"\x81"),
-])
+@pytest.mark.parametrize(
+    "encoding, bad",
+    [
+        ("utf-8", b"\xff"),
+        ("utf-8", b"\xe5\xbc"),
+        ("utf-8", b"\xed\xa0\x80"),
+        ("utf-8", b"\xc0\x80"),
+        ("gb18030", b"\xff"),
+        ("gb18030", b"\x81"),
+    ],
+)
 def test_undecodable_bytes_are_located_by_line(inspect, make, encoding, bad):
     standard = make.standard(encoding=encoding)
     parts = lines_with({}).encode(encoding).split(b"\n")
@@ -131,10 +171,19 @@ def test_a_lone_line_feed_or_return_in_a_file_of_crlf_is_found(inspect, make):
     assert found(inspect(good.replace("张三", "张\n", 1), standard)) == [(1, "", "control")]
 
 
-@pytest.mark.parametrize("serial", [
-    "00099920261110000000000", "0009992026111000000000031", "00099920261110000000000A", "000999202613100000000003", "000888202611100000000003",
-    "000999202611100000000000", "00099920261110000000000３", "000999 0261110000000003",
-])
+@pytest.mark.parametrize(
+    "serial",
+    [
+        "00099920261110000000000",
+        "0009992026111000000000031",
+        "00099920261110000000000A",
+        "000999202613100000000003",
+        "000888202611100000000003",
+        "000999202611100000000000",
+        "00099920261110000000000３",
+        "000999 0261110000000003",
+    ],
+)
 def test_a_serial_number_of_another_form_is_found(inspect, serial):
     changed = S.join([serial, *HEAD, *GOOD])
     assert (3, "LSH", "serial") in found(inspect(lines_with({3: changed})))
@@ -206,7 +255,13 @@ def test_the_size_of_a_piece_changes_nothing(inspect, make, monkeypatch, piece, 
     monkeypatch.setattr("etl.submission.reader.PIECE", piece)
     assert inspect(content, standard) == whole
     # 1: undecodable; 2: separators; 3: number 7 in place of 3 and no BDH; 4: number 4 after 7; 5: no line end.
-    assert found(whole) == [(1, "", "encoding"), (2, "", "separators"), (3, "BDH", "required"), (4, "LSH", "serial_gap"), (5, "", "line_end")]
+    assert found(whole) == [
+        (1, "", "encoding"),
+        (2, "", "separators"),
+        (3, "BDH", "required"),
+        (4, "LSH", "serial_gap"),
+        (5, "", "line_end"),
+    ]
 
 
 def test_sums_stay_exact_beyond_28_digits(inspect, make):

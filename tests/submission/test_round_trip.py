@@ -15,21 +15,32 @@ from hypothesis import strategies as st
 from etl.submission.reader import inspect_file, load_lines
 from etl.submission.writer import write_table
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\x01\r\n|\t"), min_size=1, max_size=12)
+TEXTS = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="\x00\x01\r\n|\t"), min_size=1, max_size=12
+)
 CHINESE = st.text(st.sampled_from("张李王东岸㐀\U00020000\U0003134a é€ａ１"), min_size=1, max_size=12)
-ROWS = st.lists(st.tuples(
-    st.from_regex(r"\A[A-Z0-9]{1,12}\Z"),
-    st.none() | TEXTS | CHINESE,
-    st.sampled_from([None, "有效", "终止", "未记录"]),
-    st.none() | st.dates(date(1, 1, 1), date(9999, 12, 31)),
-    st.none() | st.decimals(Decimal("-99999999999999.99"), Decimal("99999999999999.99"), places=2),
-    st.none() | st.integers(-999_999_999, 999_999_999),
-), max_size=30)
-FORMATS = st.fixed_dictionaries({
-    "encoding": st.sampled_from(["utf-8", "gb18030"]), "separator": st.sampled_from(["\x01", "|", "\t"]),
-    "line_end": st.sampled_from(["\n", "\r\n"]), "header": st.booleans(), "null": st.sampled_from(["", "\\N"]),
-    "date": st.sampled_from(["%Y-%m-%d", "%Y%m%d", "%d/%m/%Y"]), "length_unit": st.just("characters"),
-})
+ROWS = st.lists(
+    st.tuples(
+        st.from_regex(r"\A[A-Z0-9]{1,12}\Z"),
+        st.none() | TEXTS | CHINESE,
+        st.sampled_from([None, "有效", "终止", "未记录"]),
+        st.none() | st.dates(date(1, 1, 1), date(9999, 12, 31)),
+        st.none() | st.decimals(Decimal("-99999999999999.99"), Decimal("99999999999999.99"), places=2),
+        st.none() | st.integers(-999_999_999, 999_999_999),
+    ),
+    max_size=30,
+)
+FORMATS = st.fixed_dictionaries(
+    {
+        "encoding": st.sampled_from(["utf-8", "gb18030"]),
+        "separator": st.sampled_from(["\x01", "|", "\t"]),
+        "line_end": st.sampled_from(["\n", "\r\n"]),
+        "header": st.booleans(),
+        "null": st.sampled_from(["", "\\N"]),
+        "date": st.sampled_from(["%Y-%m-%d", "%Y%m%d", "%d/%m/%Y"]),
+        "length_unit": st.just("characters"),
+    }
+)
 
 
 @settings(max_examples=120, deadline=None)
@@ -41,12 +52,25 @@ def test_everything_comes_back(make_module, rows, fmt, first):
     rows = [r for r in rows if r[1] != fmt["null"]]
     with tempfile.TemporaryDirectory() as folder:
         source = make.rows(Path(folder) / "s.parquet", rows)
-        file = write_table(source, table, standard, company=make.company, period=make.period, report_date=make.report_date,
-                           first_sequence=first, folder=Path(folder))
+        file = write_table(
+            source,
+            table,
+            standard,
+            company=make.company,
+            period=make.period,
+            report_date=make.report_date,
+            first_sequence=first,
+            folder=Path(folder),
+        )
         report = inspect_file(file.path, table, standard, expect_company="000999")
         lines = load_lines(file.path, table, standard)
     assert report.problems == []
-    assert (report.rows, report.bytes, report.sha256, report.totals) == (file.rows, file.bytes, file.sha256, file.totals)
+    assert (report.rows, report.bytes, report.sha256, report.totals) == (
+        file.rows,
+        file.bytes,
+        file.sha256,
+        file.totals,
+    )
     assert (report.first_serial, report.last_serial) == (file.first_serial, file.last_serial)
     assert report.totals["BF"] == str(sum((r[4] for r in rows if r[4] is not None), Decimal("0.00")))
     assert report.totals["FS"] == str(sum(r[5] for r in rows if r[5] is not None))
@@ -66,10 +90,17 @@ def make_module():
     spec = importlib.util.spec_from_file_location("submission_rows", Path(__file__).with_name("conftest.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return type("Make", (), {
-        "standard": staticmethod(module.build_standard), "rows": staticmethod(module.save_rows),
-        "company": module.COMPANY, "period": module.PERIOD, "report_date": module.REPORT_DATE,
-    })
+    return type(
+        "Make",
+        (),
+        {
+            "standard": staticmethod(module.build_standard),
+            "rows": staticmethod(module.save_rows),
+            "company": module.COMPANY,
+            "period": module.PERIOD,
+            "report_date": module.REPORT_DATE,
+        },
+    )
 
 
 @pytest.mark.parametrize("name", ["reader", "checks", "problems"])

@@ -36,7 +36,9 @@ def test_a_company_of_another_length_is_refused():
     assert caught.value.values["found"] == 20
 
 
-@pytest.mark.parametrize("pattern", ["{company}{report_date:%Y%m%d}", "{sequence:d}", "{sequence:010d}{branch}", "{sequence:010d"])
+@pytest.mark.parametrize(
+    "pattern", ["{company}{report_date:%Y%m%d}", "{sequence:d}", "{sequence:010d}{branch}", "{sequence:010d"]
+)
 def test_a_pattern_that_cannot_work_is_refused(pattern):
     with pytest.raises(SerialPatternBroken):
         serial_number(SerialFormat(pattern=pattern), "000999", DAY, 1)
@@ -48,10 +50,18 @@ def test_what_is_built_parses_back(sequence, day, company):
     assert (serial.company, serial.report_date, serial.sequence) == (company, day, sequence)
 
 
-@pytest.mark.parametrize("text", [
-    "", "000999202611100000000000", "000999202613100000000001", "00099920261110000000001", "0009992026111000000000011", "00099920261110000000000a",
-    "00099920261110000000000１",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "000999202611100000000000",
+        "000999202613100000000001",
+        "00099920261110000000001",
+        "0009992026111000000000011",
+        "00099920261110000000000a",
+        "00099920261110000000000１",
+    ],
+)
 def test_other_texts_are_no_serial_numbers(text):
     with pytest.raises(SerialUnreadable):
         parse_serial(FORMAT, text)

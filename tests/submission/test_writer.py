@@ -5,20 +5,39 @@ import pytest
 
 from etl.errors import Problems
 from etl.submission.serial import SerialOverflow
-from etl.submission.writer import FormatUnusable, ValueBreaksLine, ValueNotEncodable, ValueReadsAsNull, WriteSourceUnfit, write_table
+from etl.submission.writer import (
+    FormatUnusable,
+    ValueBreaksLine,
+    ValueNotEncodable,
+    ValueReadsAsNull,
+    WriteSourceUnfit,
+    write_table,
+)
 
 HEAD = "000999\x01东岸人寿保险股份有限公司\x01"
 
 
 def test_every_byte_of_a_small_file(written, make):
-    file = written([make.row(), make.row("P2", None, None, None, None, None), make.row("P3", "李\U00020000", "未记录", date(9999, 12, 31), "-0.05", -7)])
+    file = written(
+        [
+            make.row(),
+            make.row("P2", None, None, None, None, None),
+            make.row("P3", "李\U00020000", "未记录", date(9999, 12, 31), "-0.05", -7),
+        ]
+    )
     expected = (
         f"000999202611100000000001\x01{HEAD}P1\x01张三\x01有效\x012024-02-29\x0112.50\x013\n"
         f"000999202611100000000002\x01{HEAD}P2\x01\x01\x01\x01\x01\n"
         f"000999202611100000000003\x01{HEAD}P3\x01李\U00020000\x01未记录\x019999-12-31\x01-0.05\x01-7\n"
     ).encode()
     assert file.path.read_bytes() == expected
-    assert (file.table, file.name, file.rows, file.lines, file.bytes) == ("DEMO", "000999-DEMO-20261031.txt", 3, 3, len(expected))
+    assert (file.table, file.name, file.rows, file.lines, file.bytes) == (
+        "DEMO",
+        "000999-DEMO-20261031.txt",
+        3,
+        3,
+        len(expected),
+    )
     assert file.sha256 == hashlib.sha256(expected).hexdigest()
     assert (file.first_serial, file.last_serial) == ("000999202611100000000001", "000999202611100000000003")
     assert file.totals == {"BF": "12.45", "FS": "-4"}
@@ -26,8 +45,15 @@ def test_every_byte_of_a_small_file(written, make):
 
 
 def test_other_format_settings_are_obeyed(written, make):
-    standard = make.standard(encoding="gb18030", separator="|", line_end="\r\n", header=True, null="\\N", date="%Y%m%d",
-                             file_name="{table}_{company}_{period_start:%Y%m%d}_{report_date:%Y%m%d}.dat")
+    standard = make.standard(
+        encoding="gb18030",
+        separator="|",
+        line_end="\r\n",
+        header=True,
+        null="\\N",
+        date="%Y%m%d",
+        file_name="{table}_{company}_{period_start:%Y%m%d}_{report_date:%Y%m%d}.dat",
+    )
     file = written([make.row("P1", None)], standard, first=41)
     assert file.name == "DEMO_000999_20261001_20261110.dat"
     assert file.path.read_bytes() == (
@@ -40,8 +66,10 @@ def test_an_empty_table_makes_an_empty_file(written, make):
     file = written([])
     assert file.path.read_bytes() == b""
     assert (file.rows, file.first_serial, file.last_serial, file.totals) == (0, None, None, {"BF": "0.00", "FS": "0"})
-    assert written([], make.standard(header=True), folder="headed").path.read_bytes() == b"\x01".join(
-        [b"LSH", b"BXJGDM", b"BXJGMC", b"BDH", b"XM", b"ZT", b"SXRQ", b"BF", b"FS"]) + b"\n"
+    assert (
+        written([], make.standard(header=True), folder="headed").path.read_bytes()
+        == b"\x01".join([b"LSH", b"BXJGDM", b"BXJGMC", b"BDH", b"XM", b"ZT", b"SXRQ", b"BF", b"FS"]) + b"\n"
+    )
 
 
 @pytest.mark.parametrize("bad", ["\x01", "\n", "\r", "\x00"])
@@ -102,10 +130,18 @@ def test_serial_numbers_that_would_overflow_are_refused_before_writing(written, 
     assert not (tmp_path / "bad").exists()
 
 
-@pytest.mark.parametrize("changes", [
-    {"line_end": ""}, {"separator": ""}, {"separator": "\n"}, {"line_end": "|\n"}, {"encoding": "utf-16"}, {"null": "\x01"},
-    {"separator": "，", "encoding": "ascii"},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"line_end": ""},
+        {"separator": ""},
+        {"separator": "\n"},
+        {"line_end": "|\n"},
+        {"encoding": "utf-16"},
+        {"null": "\x01"},
+        {"separator": "，", "encoding": "ascii"},
+    ],
+)
 def test_a_format_that_cannot_be_read_back_is_refused(written, make, changes):
     with pytest.raises(FormatUnusable):
         written([make.row()], make.standard(**changes))
@@ -118,12 +154,16 @@ def test_rows_out_of_order_are_refused(make, tmp_path):
     source = make.rows(tmp_path / "s.parquet", [make.row("P1"), make.row("P2"), make.row("P3")])
     table = pq.read_table(source)
     for numbers in ([1, 3, 2], [0, 1, 2], [1, 2, 2], [1, 2, None]):
-        pq.write_table(table.set_column(table.schema.get_field_index("_row"), "_row", pa.array(numbers, pa.int64())), source)
+        pq.write_table(
+            table.set_column(table.schema.get_field_index("_row"), "_row", pa.array(numbers, pa.int64())), source
+        )
         with pytest.raises(WriteSourceUnfit):
             _write(source, make, tmp_path / "out")
 
 
-@pytest.mark.parametrize("column, kind", [("BF", "decimal128(16, 4)"), ("BF", "double"), ("SXRQ", "string"), ("FS", "string"), ("XM", None)])
+@pytest.mark.parametrize(
+    "column, kind", [("BF", "decimal128(16, 4)"), ("BF", "double"), ("SXRQ", "string"), ("FS", "string"), ("XM", None)]
+)
 def test_a_column_of_another_type_is_refused_by_name(make, tmp_path, column, kind):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -132,7 +172,11 @@ def test_a_column_of_another_type_is_refused_by_name(make, tmp_path, column, kin
     table = pq.read_table(source)
     index = table.schema.get_field_index(column)
     types = {"decimal128(16, 4)": pa.decimal128(16, 4), "double": pa.float64(), "string": pa.string()}
-    table = table.remove_column(index) if kind is None else table.set_column(index, column, table.column(index).cast(types[kind]))
+    table = (
+        table.remove_column(index)
+        if kind is None
+        else table.set_column(index, column, table.column(index).cast(types[kind]))
+    )
     pq.write_table(table, source)
     with pytest.raises(WriteSourceUnfit, match=column):
         _write(source, make, tmp_path / "out")
@@ -160,5 +204,13 @@ def test_many_batches_are_one_file(make, tmp_path):
 
 def _write(source, make, folder):
     standard = make.standard()
-    return write_table(source, standard.tables["DEMO"], standard, company=make.company, period=make.period, report_date=make.report_date,
-                       first_sequence=1, folder=folder)
+    return write_table(
+        source,
+        standard.tables["DEMO"],
+        standard,
+        company=make.company,
+        period=make.period,
+        report_date=make.report_date,
+        first_sequence=1,
+        folder=folder,
+    )
