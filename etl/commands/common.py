@@ -92,7 +92,9 @@ def echo_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
     from rich.text import Text
 
     numbers = set(right)
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    if title:
+        click.secho(title, bold=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index in numbers else "left", overflow="fold", no_wrap=index in numbers)
     for row in rows:
@@ -107,11 +109,12 @@ STAGE_NAMES = {
 
 
 class ProgressPrinter:
-    """Progress of a run: a live line on a terminal, a line per finished table elsewhere."""
+    """Progress of a run: a live line on a terminal, a line per finished table elsewhere (`by_stage`: one per stage)."""
 
-    def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(self, quiet: bool = False, by_stage: bool = False) -> None:
+        self.quiet, self.by_stage = quiet, by_stage
         self.status = None
+        self._stage, self._rows, self._aside = "", 0, 0
         if not quiet and sys.stderr.isatty():
             self.status = console(stderr=True).status("")
 
@@ -121,19 +124,35 @@ class ProgressPrinter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end_stage()
         if self.status:
             self.status.stop()
 
     def __call__(self, stage: str, name: str, event: str, numbers: dict[str, Any]) -> None:
         if self.quiet:
             return
-        label = say(*STAGE_NAMES.get(stage, (stage, stage)))
-        rows = numbers.get("rows")
-        count = say(f" {rows:,} 行", f" {rows:,} rows") if isinstance(rows, int) else ""
-        aside = numbers.get("aside")
-        if aside:
-            count += say(f"，搁置 {aside:,} 行", f", {aside:,} set aside")
         if self.status:
-            self.status.update(f"{label} {name}{count}")
-        elif event == "done":
-            click.echo(f"{label} {name}{count}", err=True)
+            self.status.update(_progress_line(stage, name, numbers.get("rows"), numbers.get("aside")))
+        elif event != "done":
+            return
+        elif self.by_stage:
+            if stage != self._stage:
+                self._end_stage()
+            self._stage = stage
+            self._rows += numbers.get("rows") or 0
+            self._aside += numbers.get("aside") or 0
+        else:
+            click.echo(_progress_line(stage, name, numbers.get("rows"), numbers.get("aside")), err=True)
+
+    def _end_stage(self) -> None:
+        if self._stage:
+            click.echo(_progress_line(self._stage, "", self._rows, self._aside), err=True)
+        self._stage, self._rows, self._aside = "", 0, 0
+
+
+def _progress_line(stage: str, name: str, rows: int | None, aside: int | None) -> str:
+    label = say(*STAGE_NAMES.get(stage, (stage, stage)))
+    count = say(f" {rows:,} 行", f" {rows:,} rows") if rows is not None else ""
+    if aside:
+        count += say(f"，搁置 {aside:,} 行", f", {aside:,} set aside")
+    return f"{label}{' ' + name if name else ''}{count}"

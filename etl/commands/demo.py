@@ -41,24 +41,15 @@ def _rows(summary: Any) -> int:
     return sum(sum(tables.values()) for tables in summary.rows.values())
 
 
-def _settings_url(system: str, url: str, shared: bool) -> str:
-    """The URL by which a run finds the system: in a PostgreSQL database of several systems, its own schema."""
-    if not shared or not url.startswith("postgres"):
-        return url
-    return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{system}"
-
-
 def create(workspace: Path, *, policies: int, seed: int, faults: float, urls: dict[str, str], as_of: date, progress: Any = None) -> Any:
     """Make the insurer and the workspace's settings."""
     from etl.demo.insurer import create_insurer
     from etl.workspace import Workspace
 
-    shared = len(set(urls.values())) < len(SYSTEMS)
-    opened = Workspace(workspace.absolute(), COMPANY, {name: _settings_url(name, url, shared) for name, url in urls.items()})
+    opened = Workspace(workspace.absolute(), COMPANY, urls)
     _truth(opened.root).mkdir(parents=True, exist_ok=True)
     opened.save()
-    places = urls if shared else {name: opened.url(name) for name in SYSTEMS}
-    return create_insurer(places, policies=policies, seed=seed, fault_rate=faults, as_of=as_of, truth=_truth(opened.root), progress=progress)
+    return create_insurer({name: opened.url(name) for name in SYSTEMS}, policies=policies, seed=seed, fault_rate=faults, as_of=as_of, truth=_truth(opened.root), progress=progress)
 
 
 @command("init", zh="建立演示保险公司：寿险核心、理赔、客服、财务四个系统。", en="Make the demo insurer: life administration, claims, service and finance.",
@@ -113,8 +104,7 @@ def _repair(workspace: Path) -> int:
 @workspace_option
 def story(workspace: Path, policies: int, seed: int, faults: float) -> int:
     from etl.commands.findings import show_findings
-    from etl.commands.run import show_run
-    from etl.commands.runs import describe
+    from etl.commands.report import describe, show_run
     from etl.engines import open_engine
     from etl.ledger import open_ledger
     from etl.pipeline import RunRequest, start_run
@@ -137,7 +127,7 @@ def story(workspace: Path, policies: int, seed: int, faults: float) -> int:
             click.secho("\n" + say("第二幕：核心系统更正之后", "Act two: after the core systems are corrected"), bold=True)
             click.echo(_repaired(workspace))
         begun = time.monotonic()
-        with ProgressPrinter() as progress:
+        with ProgressPrinter(by_stage=True) as progress:
             result = start_run(opened, request, progress=progress)
         pipeline += time.monotonic() - begun
         codes.append(result.status)
@@ -146,8 +136,9 @@ def story(workspace: Path, policies: int, seed: int, faults: float) -> int:
         if act == 1:
             with open_engine() as engine:
                 register_findings(engine, sorted((opened.run_folder(result.run) / "findings").glob("*.parquet")), {})
-                worst = engine.dicts("SELECT *, count(*) OVER (PARTITION BY rule) AS n FROM _findings WHERE severity = 'error' "
-                                     "QUALIFY row_number() OVER (PARTITION BY family ORDER BY n DESC, rule, key) = 1 ORDER BY family")
+                worst = engine.dicts(
+                    "SELECT * FROM (SELECT *, count(*) OVER (PARTITION BY rule) AS n FROM _findings WHERE severity = 'error') "
+                    "QUALIFY row_number() OVER (PARTITION BY family ORDER BY n DESC, rule, key) = 1 ORDER BY family")
             click.echo(say("每类发现举一例：", "One example of each family:"))
             show_findings(worst)
         show_run(opened, about)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from etl.commands.common import DateParam, ProgressPrinter, command, echo_json, echo_table, format_option, packs_option, workspace_option
+from etl.commands.common import DateParam, ProgressPrinter, command, echo_json, format_option, packs_option, workspace_option
 from etl.language import say
 
 
@@ -84,7 +84,7 @@ def _start(workspace: Path, packs: tuple[str, ...], form: str, standard: str, pe
 
 def _show(workspace: Any, run_id: str, form: str) -> int:
     """Print what a run came to; returns the exit code."""
-    from etl.commands.runs import describe
+    from etl.commands.report import describe, show_run
     from etl.ledger import open_ledger
 
     with open_ledger(workspace.ledger_place) as ledger:
@@ -94,39 +94,3 @@ def _show(workspace: Any, run_id: str, form: str) -> int:
     else:
         show_run(workspace, about)
     return 1 if about["status"] == "blocked" else 0
-
-
-def show_run(workspace: Any, about: dict[str, Any]) -> None:
-    """Rows per table, findings by family and severity, where things lie, what to type next."""
-    from etl.rules.definition import FAMILY_NAMES
-
-    echo_table([say("表", "table"), say("取入行", "rows in"), say("产出行", "rows out"), say("搁置行", "set aside")],
-               [(t["table"], t["rows_in"], t["rows_out"], t["rows_aside"]) for t in about["tables"]], right=(1, 2, 3),
-               title=say(f"运行 {about['run']}　{about['standard']}　{about['period']}", f"run {about['run']}  {about['standard']}  {about['period']}"))
-    if about["families"]:
-        echo_table([say("类别", "family"), say("级别", "severity"), say("规则数", "rules"), say("发现", "findings")],
-                   [(say(FAMILY_NAMES[f["family"]]["zh"], FAMILY_NAMES[f["family"]]["en"]) if f["family"] in FAMILY_NAMES else f["family"],
-                     say({"error": "错误", "warning": "警告"}[f["severity"]], f["severity"]), f["rules"], f["findings"]) for f in about["families"]], right=(2, 3),
-                   title=say("检核发现", "Findings"))
-    status = about["status"]
-    option = "" if str(workspace.root) == str(Path("var").absolute()) else f" -w {_shown_path(workspace.root)}"
-    if status == "sealed":
-        package = _shown_path(workspace.root / about["package"])
-        click.echo(say(f"已封包：{package}", f"Sealed: {package}"))
-        click.echo(say(f"接下来：eastbound verify {package}", f"Next: eastbound verify {package}"))
-    elif status == "blocked":
-        found = about["findings"]
-        click.echo(say(f"已阻断：{found['error']:,} 个错误、{found['warning']:,} 个警告，没有生成报送包。",
-                       f"Blocked: {found['error']:,} error(s) and {found['warning']:,} warning(s); no package was made."))
-        click.echo(say(f"发现位于：{_shown_path(workspace.run_folder(about['run']) / 'findings')}", f"The findings lie in {_shown_path(workspace.run_folder(about['run']) / 'findings')}"))
-        click.echo(say(f"接下来：eastbound findings --run {about['run']}{option} --severity error；更正来源后再次 eastbound run",
-                       f"Next: eastbound findings --run {about['run']}{option} --severity error; mend the sources, then eastbound run again"))
-    else:
-        click.echo(say(f"运行状态：{status}。继续：eastbound resume {about['run']}{option}", f"Run is {status}. Go on: eastbound resume {about['run']}{option}"))
-
-
-def _shown_path(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,6 @@ from etl.language import say
 
 runs = group("runs", zh="已有运行。", en="Runs so far.")
 STATUS_NAMES = {"running": "进行中", "blocked": "已阻断", "sealed": "已封包", "failed": "失败", "interrupted": "中断"}
-
-
-def describe(ledger: Any, run_id: str) -> dict[str, Any]:
-    """A run as scripts get it (see the design's JSON) and more: stages, findings by family, package."""
-    run = ledger.run(run_id)
-    stages = ledger.stages(run_id)
-    outcomes = ledger.findings(run_id)
-    totals = {"error": 0, "warning": 0}
-    families: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for outcome in outcomes:
-        count = outcome.failed or (1 if outcome.outcome == "errored" else 0)
-        totals[outcome.severity] += count
-        if count:
-            families[(outcome.family, outcome.severity)][0] += 1
-            families[(outcome.family, outcome.severity)][1] += count
-    return {
-        "run": run.id, "standard": run.standard, "period": run.period, "report_date": run.report_date.isoformat(), "status": run.status,
-        "package": run.package, "package_sha256": run.package_sha256, "started_at": run.started_at, "finished_at": run.finished_at,
-        "pack_fingerprint": run.pack_fingerprint,
-        "tables": [{"table": s.table, "rows_in": s.rows_in, "rows_out": s.rows_out, "rows_aside": s.rows_aside} for s in stages if s.stage == "standardise"],
-        "findings": totals,
-        "families": [{"family": f, "severity": s, "rules": n[0], "findings": n[1]} for (f, s), n in sorted(families.items(), key=lambda e: (e[0][1], -e[1][1], e[0][0]))],
-        "rules": {name: sum(1 for o in outcomes if o.outcome == name) for name in ("passed", "failed", "skipped", "errored")},
-        "stages": [{"stage": s.stage, "table": s.table, "rows_in": s.rows_in, "rows_out": s.rows_out, "rows_aside": s.rows_aside,
-                    "seconds": round(s.seconds, 3)} for s in stages],
-        "message": run.message,
-    }
 
 
 @command("list", zh="列出运行，最近的在前。", en="List runs, the latest first.", examples=["eastbound runs list", "eastbound runs list --period 2026-10 --format json"])
@@ -72,7 +44,7 @@ def list_runs(workspace: Path, form: str, standard: str | None, period: str | No
 @format_option()
 @workspace_option
 def show(workspace: Path, form: str, run_id: str | None, stages: bool) -> None:
-    from etl.commands.run import show_run
+    from etl.commands.report import describe, show_run
     from etl.ledger import open_ledger
     from etl.workspace import Workspace
 

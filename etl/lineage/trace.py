@@ -13,7 +13,10 @@ from etl.engines.local import Engine, literal
 from etl.errors import EastboundError
 from etl.mapping.compile import LINEAGE, compile_trace
 from etl.mapping.definition import Branch, MappingSet
-from etl.standard.definition import Table
+from etl.standard.definition import DataItem, Table
+
+# How a private text is shown: (privacy class, text, the data item where the text is one) -> text.
+Show = Callable[[str, str, "DataItem | None"], str]
 
 
 class SerialUnknown(EastboundError):
@@ -76,7 +79,7 @@ def find_serial(engine: Engine, serial: str, tables: dict[str, Path]) -> tuple[s
 
 
 def trace_row(engine: Engine, table: Table, mappings: MappingSet, row: int, *, serial: str, run: str,
-              standardised: Path, extracted: Callable[[str, str], Path], show: Callable[[str, str], str] | None,
+              standardised: Path, extracted: Callable[[str, str], Path], show: Show | None,
               company: tuple[str, str]) -> Trace:
     """Trace one row of a standardised table. `extracted` gives the Parquet of a source table; `show` masks for display.
 
@@ -91,7 +94,7 @@ def trace_row(engine: Engine, table: Table, mappings: MappingSet, row: int, *, s
         if item.assigned:
             items[item.code] = {"serial": serial, "company_code": company[0], "company_name": company[1]}[item.role or ""]
             continue
-        items[item.code] = _shown(found[item.code], item.privacy, show)
+        items[item.code] = _shown(found[item.code], item, show)
     for system, name in sorted(branch.sources):
         engine.view_parquet("src", f"{system}.{name}", extracted(system, name))
     classes = column_classes(table, branch)
@@ -131,16 +134,16 @@ def column_classes(table: Table, branch: Branch) -> dict[str, str | None]:
     return classes
 
 
-def _masked_source(value: Any, privacy: str | None, show: Callable[[str, str], str]) -> str | None:
+def _masked_source(value: Any, privacy: str | None, show: Show) -> str | None:
     text = _as_text(value)
     if text is None:
         return None
-    return text if privacy is None else show(privacy, text)
+    return text if privacy is None else show(privacy, text, None)
 
 
-def _shown(value: Any, privacy: str | None, show: Callable[[str, str], str] | None) -> str | None:
+def _shown(value: Any, item: DataItem, show: Show | None) -> str | None:
     text = _as_text(value)
-    return show(privacy, text) if text is not None and privacy and show else text
+    return show(item.privacy, text, item) if text is not None and item.privacy and show else text
 
 
 def _as_text(value: Any) -> str | None:

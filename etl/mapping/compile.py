@@ -5,80 +5,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlglot import exp
-
 from etl.engines.local import literal, quote
-from etl.expressions import Expression
+from etl.expressions.blank import BLANKS
+from etl.mapping.conversions import Conversions, column_sql, sql_type
 from etl.mapping.definition import Branch, CodeMap, Join, TableMapping
-from etl.standard.definition import DataItem, Table
+from etl.standard.definition import Table
+
+__all__ = [
+    "BLANKS", "LINEAGE", "column_sql", "compile_branch", "compile_trace", "constant_sql", "from_clause", "source_view", "sql_type",
+]
 
 LINEAGE = ("_src_system", "_src_table", "_src_key", "_src_row", "_batch")
-BLANKS = " \u00a0\u3000"
-_CASE_LIMIT = 400
 
 
 def source_view(system: str, table: str) -> str:
     return f"src.{quote(f'{system}.{table}')}"
-
-
-def column_sql(name: str) -> str:
-    alias, _, column = name.partition(".")
-    return f"{quote(alias)}.{quote(column)}"
-
-
-def sql_type(item: DataItem) -> str:
-    """The column type that carries a data item."""
-    if item.type == "decimal":
-        return f"DECIMAL({min(max(item.length, item.scale + 1), 38)},{item.scale})"
-    return {"text": "VARCHAR", "integer": "BIGINT", "date": "DATE"}[item.type]
-
-
-class Conversions:
-    """Renders expressions of one mapping and remembers the faults they may meet: values that do not convert, codes without entry."""
-
-    def __init__(self, code_maps: dict[str, CodeMap], system: str) -> None:
-        self.bad: list[tuple[str, str, str]] = []        # (condition, reason, original text)
-        self.unmapped: list[tuple[str, str, str]] = []   # (condition, map, original text)
-        self._maps, self._system = code_maps, system
-
-    def sql(self, expression: Expression) -> str:
-        return expression.sql(column_sql, self._call)
-
-    def item_sql(self, item: DataItem, expression: Expression) -> str:
-        """The expression in the item's type."""
-        sql = self.sql(expression)
-        if item.type == "text":
-            return f"nullif(trim({sql}, {literal(BLANKS)}), '')"
-        if item.type in ("decimal", "integer"):
-            cast = f"try_cast({sql} AS {sql_type(item)})"
-            self.bad.append((f"({sql}) IS NOT NULL AND ({cast} IS NULL OR {cast} <> ({sql}))", "scale", f"CAST({sql} AS VARCHAR)"))
-            return cast
-        return f"CAST({sql} AS DATE)"
-
-    def _call(self, name: str, arguments: list[str], _: exp.Expression) -> str | None:
-        if name == "parse_date":
-            sql = f"CAST(try_strptime({arguments[0]}, {arguments[1]}) AS DATE)"
-            self.bad.append((f"{arguments[0]} IS NOT NULL AND {sql} IS NULL", "date", arguments[0]))
-            return sql
-        if name == "parse_number":
-            sql = f"try_cast({arguments[0]} AS DECIMAL(38,8))"
-            self.bad.append((f"{arguments[0]} IS NOT NULL AND {sql} IS NULL", "number", arguments[0]))
-            return sql
-        if name == "code":
-            map_name = arguments[0] if "." in arguments[0] else f"{self._system}.{arguments[0]}"
-            text = f"CAST({arguments[1]} AS VARCHAR)"
-            sql = _lookup(self._maps[map_name], text)
-            self.unmapped.append((f"{arguments[1]} IS NOT NULL AND {sql} IS NULL", map_name, text))
-            return sql
-        return None
-
-
-def _lookup(code_map: CodeMap, text: str) -> str:
-    if len(code_map.entries) <= _CASE_LIMIT:
-        branches = "".join(f" WHEN {literal(source)} THEN {literal(target)}" for source, target in code_map.entries.items())
-        return f"(CASE {text}{branches} END)" if branches else "CAST(NULL AS VARCHAR)"
-    pairs = ", ".join(f"{literal(s)}: {literal(t)}" for s, t in code_map.entries.items())
-    return f"(MAP {{{pairs}}}[{text}])"
 
 
 def compile_branch(mapping: TableMapping, branch: Branch, number: int, table: Table, code_maps: dict[str, CodeMap]) -> str:
@@ -86,6 +27,7 @@ def compile_branch(mapping: TableMapping, branch: Branch, number: int, table: Ta
     columns = [f"{quote(branch.alias)}.{name}" for name in LINEAGE]
     columns.append(f"{number} AS _branch")
     bad: list[str] = []
+    reported: set[str] = set()
     unmapped: list[str] = []
     for item in table.mapped_items:
         source = branch.items[item.code]
@@ -94,14 +36,17 @@ def compile_branch(mapping: TableMapping, branch: Branch, number: int, table: Ta
             convert = Conversions(code_maps, mapping.system)
             columns.append(f"{convert.item_sql(item, source.expression)} AS {quote(item.code)}")
             bad += _bad_cases(item.code, convert)
+            reported |= {condition for condition, _, _ in convert.bad}
             unmapped += [f"CASE WHEN {c} THEN {{'item': {literal(item.code)}, 'map': {literal(m)}, 'original': {o}}} END" for c, m, o in convert.unmapped]
         else:
             columns.append(f"CAST({constant_sql(source.constant)} AS {sql_type(item)}) AS {quote(item.code)}")
     # A date that the filter cannot read says nothing about whether the row belongs here: set aside, not passed over.
-    convert = Conversions(code_maps, mapping.system)
     if branch.where is not None:
-        convert.sql(branch.where)
-    bad += _bad_cases(table.key_items[0].code, convert)
+        convert = Conversions(code_maps, mapping.system)
+        unknown = f"{convert.filter_sql(branch.where)} IS NULL"
+        # One value is one finding: what an item reports already is not said again for the key.
+        convert.bad = [(f"{unknown} AND {condition}", reason, original) for condition, reason, original in convert.bad if condition not in reported]
+        bad += _bad_cases(table.key_items[0].code, convert)
     columns.append(f"{_present(bad, 'reason')} AS _bad")
     columns.append(f"{_present(unmapped, 'map')} AS _missing_codes")
     ambiguous = [f"CASE WHEN {quote(j.alias)}._matches > 1 THEN {literal(j.alias)} END" for j in branch.joins if j.kind == "left"]
@@ -138,8 +83,9 @@ def from_clause(branch: Branch, code_maps: dict[str, CodeMap], system: str, upto
             break
     if branch.where is not None and upto is None:
         filtering = Conversions(code_maps, system)
-        where = filtering.sql(branch.where)
-        parts.append("WHERE " + " OR ".join([f"({where})", *(f"({condition})" for condition, _, _ in filtering.bad)]))
+        where = filtering.filter_sql(branch.where)
+        unreadable = " OR ".join(f"({condition})" for condition, _, _ in filtering.bad)
+        parts.append(f"WHERE coalesce({where}, {unreadable})" if unreadable else f"WHERE {where}")
     return " ".join(parts)
 
 
@@ -155,14 +101,9 @@ def _join_sql(join: Join, convert: Conversions, raw: bool) -> str:
         body = (f"SELECT {inside}.*, count(*) OVER (PARTITION BY {keys}) AS _matches FROM {view} "
                 f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _src_row) = 1")
     else:
-        values = ", ".join(f"{_aggregate_sql(expression)} AS {quote(name)}" for name, expression in join.values.items())
+        values = ", ".join(f"{expression.sql(column_sql)} AS {quote(name)}" for name, expression in join.values.items())
         body = f"SELECT {keys}, {values} FROM {view} GROUP BY {keys}"
     return f"LEFT JOIN ({body}) AS {quote(join.alias)} ON {on}"
-
-
-def _aggregate_sql(expression: Expression) -> str:
-    # any_of is the smallest value, so that the same rows always give the same answer.
-    return expression.sql(column_sql, lambda name, arguments, _: f"min({arguments[0]})" if name == "any_of" else None)
 
 
 def compile_trace(mapping: TableMapping, branch: Branch, alias: str, code_maps: dict[str, CodeMap]) -> str:

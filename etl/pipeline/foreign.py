@@ -146,13 +146,13 @@ def _is_masked(standard: Standard, table: str, item: str) -> bool:
 
 
 def _run_rules(engine: Engine, standard: Standard, files: dict[str, Path], rules: list[Rule], scratch: Path) -> list[dict[str, Any]]:
-    from etl.privacy.display import display_sql
+    from etl.privacy.display import item_sql
     from etl.rules.run import check_table
 
     findings: list[dict[str, Any]] = []
     for code, file in files.items():
         target = scratch / f"{code}.parquet"
-        outcomes = check_table(engine, standard, standard.tables[code], [r for r in rules if r.table == code], target, show=display_sql)
+        outcomes = check_table(engine, standard, standard.tables[code], [r for r in rules if r.table == code], target, show=item_sql)
         for row in engine.dicts(f"SELECT * FROM read_parquet({literal(str(target))})"):
             findings.append({
                 "rule": row["rule"], "severity": row["severity"], "table": code, "key": row["key"], "item": row["item"], "value": row["value"],

@@ -7,13 +7,12 @@ missing from the submission.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from etl.engines.local import Engine, literal, quote
 from etl.rules.definition import RuleOutcome
 from etl.rules.derived import stage_rule
-from etl.rules.run import branch_item
+from etl.rules.run import Show, branch_item
 
 if TYPE_CHECKING:
     from etl.pipeline.context import RunContext
@@ -25,7 +24,7 @@ _REASONS = {
 }
 
 
-def stage_findings(context: RunContext, engine: Engine, show: Callable[[str, str], str]) -> list[RuleOutcome]:
+def stage_findings(context: RunContext, engine: Engine, show: Show) -> list[RuleOutcome]:
     """Write the findings of the stages before the check; returns an outcome per (rule) that found something."""
     outcomes: list[RuleOutcome] = []
     for table in context.tables:
@@ -49,14 +48,14 @@ def _columns(rule_sql: str, family: str, table: str, key: str, item: str, value:
             f"_src_table AS source_table, _src_key AS source_key, {row} AS \"row\", {zh} AS message_zh, {en} AS message_en")
 
 
-def _shown(table: Table, show: Callable[[str, str], str]) -> str:
+def _shown(table: Table, show: Show) -> str:
     """Original text as people may see it: an item's privacy class decides."""
-    cases = "".join(f" WHEN {literal(item.code)} THEN {show(item.privacy, 'e.original')}" for item in table.mapped_items if item.privacy)
+    cases = "".join(f" WHEN {literal(item.code)} THEN {show(item, 'e.original')}" for item in table.mapped_items if item.privacy)
     return f"CASE e.item{cases} ELSE e.original END" if cases else "e.original"
 
 
-def _key(table: Table, show: Callable[[str, str], str]) -> str:
-    parts = [show(i.privacy, f"CAST({quote(i.code)} AS VARCHAR)") if i.privacy else f"CAST({quote(i.code)} AS VARCHAR)" for i in table.key_items]
+def _key(table: Table, show: Show) -> str:
+    parts = [show(i, f"CAST({quote(i.code)} AS VARCHAR)") if i.privacy else f"CAST({quote(i.code)} AS VARCHAR)" for i in table.key_items]
     return f"concat_ws('|', {', '.join(parts)})"
 
 
@@ -75,20 +74,20 @@ def _messages(context: RunContext, table: Table, suffix: str) -> tuple[str, str,
     return spliced(sample.id), sample.family, spliced(sample.message["zh"]), spliced(sample.message["en"])
 
 
-def _aside_sql(context: RunContext, table: Table, show: Callable[[str, str], str]) -> str:
+def _aside_sql(context: RunContext, table: Table, show: Show) -> str:
     rule, family, zh, en = _messages(context, table, "TYPE")
     expected = "CASE e.reason " + " ".join(f"WHEN {literal(k)} THEN {literal(v)}" for k, v in _REASONS.items()) + " ELSE e.reason END"
     return (_columns(rule, family, table.code, _key(table, show), "e.item", _shown(table, show), expected, _branch(table), zh, en)
             + f" FROM (SELECT *, unnest(_bad) AS e FROM aside.{quote(table.code)})")
 
 
-def _codes_sql(context: RunContext, table: Table, show: Callable[[str, str], str]) -> str:
+def _codes_sql(context: RunContext, table: Table, show: Show) -> str:
     rule, family, zh, en = _messages(context, table, "MAP")
     return (_columns(rule, family, table.code, _key(table, show), "e.item", "e.original", "'an entry in code map ' || e.map", _branch(table), zh, en, "_row")
             + f" FROM (SELECT *, unnest(_missing_codes) AS e FROM data.{quote(table.code)})")
 
 
-def _joins_sql(context: RunContext, table: Table, show: Callable[[str, str], str]) -> str:
+def _joins_sql(context: RunContext, table: Table, show: Show) -> str:
     key_item = table.key_items[0].code
     sample = stage_rule(context.standard, table.code, key_item, "JOIN")
     return (_columns(literal(sample.id), sample.family, table.code, _key(table, show), literal(key_item), "e", "'one source row'", _branch(table),

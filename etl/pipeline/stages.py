@@ -66,7 +66,7 @@ def register_tables(context: RunContext, engine: Engine) -> None:
 
 def check(context: RunContext) -> None:
     """Run every rule over every table; all findings go to Parquet, outcomes to the ledger."""
-    from etl.privacy.display import display_sql
+    from etl.privacy.display import item_sql
     from etl.rules.run import check_table
 
     outcomes = []
@@ -78,11 +78,11 @@ def check(context: RunContext) -> None:
         for table in context.tables:
             rules = by_table.get(table.code, [])
             with _timed(context, "check", table.code) as note:
-                found = check_table(engine, context.standard, table, rules, context.findings(table.code), show=display_sql)
+                found = check_table(engine, context.standard, table, rules, context.findings(table.code), show=item_sql)
                 rows = int(engine.one(f"SELECT count(*) FROM data.{quote(table.code)}"))
                 note(rows, rows, 0)
             outcomes += found
-        outcomes += stage_findings(context, engine, display_sql)
+        outcomes += stage_findings(context, engine, item_sql)
     context.ledger.record_findings(context.run, [
         LedgerOutcome(o.rule, o.family, o.severity, o.table, o.outcome, o.judged, o.failed) for o in outcomes])
 

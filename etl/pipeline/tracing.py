@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from etl.ledger import Ledger
     from etl.pipeline.context import RunContext
     from etl.privacy.keys import Keyring
+    from etl.standard.definition import DataItem
 
 
 class RevealRefused(EastboundError):
@@ -45,6 +46,10 @@ class Tracer:
         Two runs of the same period and report date hold the same numbers; the later one counts.
         """
         from etl.privacy.display import display_value
+        from etl.privacy.transforms import kept_clear
+
+        def masked(privacy: str, text: str, item: DataItem | None) -> str:
+            return display_value(privacy, text, kept_clear(item) if item else ()) or ""
 
         runs = [self.ledger.run(run_id)] if run_id else sorted(self.ledger.runs(), key=lambda run: (run.status != "sealed", -run.started_at.timestamp()))
         for run in runs:
@@ -61,7 +66,7 @@ class Tracer:
                 self.engine, context.standard.tables[table_code], context.mappings, row, serial=serial, run=run.id,
                 standardised=self._file(context, f"standard/{table_code}.parquet"),
                 extracted=lambda system, name: self._file(context, f"extract/{system}/{name}.parquet"),
-                show=None if reveal else lambda privacy, text: display_value(privacy, text) or "", company=(context.company.code, context.company.name))
+                show=None if reveal else masked, company=(context.company.code, context.company.name))
         raise SerialUnknown(serial=serial, where=run_id or self.workspace.root.name)
 
     def _context(self, run_id: str) -> RunContext:

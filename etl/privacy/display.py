@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from etl.privacy.transforms import kept_clear
+from etl.standard.definition import DataItem
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -56,6 +59,12 @@ def display_sql(privacy: str | None, expression: str, keep: Collection[str] = ()
     value = f"({expression})"
     exempt = f"WHEN {value} IN ({', '.join(_literal(text) for text in sorted(keep))}) THEN {value} " if keep else ""
     return f"CASE WHEN {value} IS NULL THEN NULL {exempt}{_shown(privacy, value)} END"
+
+
+
+def item_sql(item: DataItem, expression: str) -> str:
+    """`display_sql` for a data item: its defaults and allowed texts (未记录) stay readable."""
+    return display_sql(item.privacy, expression, kept_clear(item))
 
 
 def _shown(privacy: str, value: str) -> str:

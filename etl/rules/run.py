@@ -9,17 +9,17 @@ from pathlib import Path
 from etl.engines.local import Engine, literal, quote
 from etl.rules.compile import compile_reconcile, compile_row_rules, compile_single, own_column
 from etl.rules.definition import Rule, RuleOutcome
-from etl.standard.definition import Standard, Table
+from etl.standard.definition import DataItem, Standard, Table
 
 FINDING_COLUMNS = (
     "rule", "severity", "family", "table", "key", "item", "value", "expected", "difference", "branch", "source_system",
     "source_table", "source_key", "row", "message_zh", "message_en",
 )
-# How a value is shown where clear values must not be: (privacy class, SQL) -> SQL.
-Show = Callable[[str, str], str]
+# How a private item's value is shown where clear values must not be: (item, SQL of the text) -> SQL.
+Show = Callable[[DataItem, str], str]
 
 
-def plain(_: str, sql: str) -> str:
+def plain(_: DataItem, sql: str) -> str:
     """Show values as they are: for data that hold nothing private."""
     return sql
 
@@ -41,7 +41,7 @@ def check_table(engine: Engine, standard: Standard, table: Table, rules: Sequenc
     """
     rows = int(engine.one(f"SELECT count(*) FROM data.{quote(table.code)}"))
     engine.execute("CREATE OR REPLACE TEMP TABLE _hits (_row BIGINT, _rule INTEGER)")
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE _group_hits (_rule INTEGER, _key VARCHAR, _left DECIMAL(38,4), _right DECIMAL(38,4))")
+    engine.execute("CREATE OR REPLACE TEMP TABLE _group_hits (_rule INTEGER, _key VARCHAR, _left DECIMAL(38,4), _right DECIMAL(38,4))")
     broken: dict[int, str] = {}
     row_rules = [i for i, rule in enumerate(rules) if rule.kind == "row"]
     _collect_rows(engine, table, rules, row_rules, broken)
@@ -114,7 +114,7 @@ def shown_item(table: Table, code: str, show: Show) -> str:
     """SQL text of an item as people may see it: private items masked, dates and numbers as text."""
     item = table.by_code[code]
     text = f"CAST({own_column(code)} AS VARCHAR)"
-    return show(item.privacy, text) if item.privacy else text
+    return show(item, text) if item.privacy else text
 
 
 def key_sql(table: Table, show: Show) -> str:
@@ -128,8 +128,10 @@ def _findings_sql(standard: Standard, table: Table, rules: Sequence[Rule], show:
         if rule.item in table.by_code and not table.by_code[rule.item].assigned:
             item_cases.append(f"WHEN {index} THEN {shown_item(table, rule.item, show)}")
         if rule.expected is not None and rule.kind == "row":
-            private = [table.by_code[c].privacy for c in rule.expected.columns if c in table.by_code and table.by_code[c].privacy]
-            text = f"CAST({rule.expected.sql(own_column)} AS VARCHAR)"
+            private = [table.by_code[c] for c in rule.expected.columns if c in table.by_code and table.by_code[c].privacy]
+            sql = rule.expected.sql(own_column)
+            # What was expected may fail to compute for a row; the finding stands all the same.
+            text = f"CAST({sql if rule.expected.code_tables else f'TRY({sql})'} AS VARCHAR)"
             expected_cases.append(f"WHEN {index} THEN {show(private[0], text) if private else text}")
     value = f"CASE h._rule {' '.join(item_cases)} END" if item_cases else "NULL"
     expected = f"CASE h._rule {' '.join(expected_cases)} END" if expected_cases else "CAST(NULL AS VARCHAR)"
@@ -141,10 +143,15 @@ def _findings_sql(standard: Standard, table: Table, rules: Sequence[Rule], show:
         f"{own_column(branch) if branch else 'NULL'} AS branch, t._src_system AS source_system, t._src_table AS source_table, "
         f"t._src_key AS source_key, t._row AS \"row\", r.message_zh, r.message_en "
         f"FROM _hits AS h JOIN _rules AS r ON r._rule = h._rule JOIN data.{quote(table.code)} AS t ON t._row = h._row "
-        f"UNION ALL SELECT r.rule, r.severity, r.family, {names}, g._key, r.item, CAST(g._left AS VARCHAR), CAST(g._right AS VARCHAR), "
-        f"CAST(g._left - g._right AS VARCHAR), CAST(NULL AS VARCHAR), NULL, NULL, NULL, NULL, r.message_zh, r.message_en "
+        f"UNION ALL SELECT r.rule, r.severity, r.family, {names}, g._key, r.item, {_amount('g._left')}, {_amount('g._right')}, "
+        f"{_amount('g._left - g._right')}, CAST(NULL AS VARCHAR), NULL, NULL, NULL, NULL, r.message_zh, r.message_en "
         f"FROM _group_hits AS g JOIN _rules AS r ON r._rule = g._rule ORDER BY rule, key, \"row\""
     )
+
+
+def _amount(sql: str) -> str:
+    """A sum as text: two places, more only where they say something."""
+    return f"CASE WHEN {sql} = round({sql}, 2) THEN CAST(CAST({sql} AS DECIMAL(38,2)) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
 
 
 def summarise(outcomes: Iterable[RuleOutcome]) -> dict[str, int]:

@@ -76,7 +76,6 @@ class ContractBroken(EastboundError):
     zh = "来源系统 {system} 与其约定不符，共 {count} 处。请与系统负责人核实，或修改 {path}：\n{lines}"
     en = ("source system {system} does not deliver what its contract says: {count} problem(s). "
           "Ask its owners, or change {path}:\n{lines}")
-    exit_code = 3
 
     def __init__(self, system: str, path: str, problems: list[ContractProblem], **_: Any) -> None:
         self.problems = list(problems)
