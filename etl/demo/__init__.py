@@ -1,0 +1,1 @@
+"""The demo insurer: core systems generated with known, planted faults."""

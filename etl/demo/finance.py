@@ -1,0 +1,190 @@
+"""The general ledger: one balanced voucher per day, branch and source, and the monthly balances that follow from them.
+
+Premiums are booked on the day they are confirmed, claims on the day they are closed (paid out days later), other payouts on
+the day they are paid. Income and expense are carried to retained earnings by a voucher at each year's end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from etl.demo.columns import Frame, days, objects, take
+from etl.demo.organisation import HEAD_OFFICE, Organisation
+from etl.demo.products import CATALOGUE
+
+_ACCOUNTS = (
+    ("1001", "库存现金", 1, None, "1"), ("1002", "银行存款", 1, None, "1"), ("2241", "其他应付款", 1, None, "2"), ("4103", "本年利润", 1, None, "3"),
+    ("4104", "未分配利润", 1, None, "3"), ("6031", "保费收入", 1, None, "4"), ("603101", "保费收入-寿险", 2, "6031", "4"), ("603102", "保费收入-年金", 2, "6031", "4"),
+    ("603103", "保费收入-健康险", 2, "6031", "4"), ("603104", "保费收入-意外险", 2, "6031", "4"), ("6511", "赔款支出", 1, None, "5"),
+    ("651101", "赔款支出-寿险", 2, "6511", "5"), ("651102", "赔款支出-年金", 2, "6511", "5"), ("651103", "赔款支出-健康险", 2, "6511", "5"),
+    ("651104", "赔款支出-意外险", 2, "6511", "5"), ("6531", "满期给付", 1, None, "5"), ("6532", "年金给付", 1, None, "5"), ("6541", "退保金", 1, None, "5"),
+)
+_CODES = [account[0] for account in _ACCOUNTS]
+_INDEX = {code: i for i, code in enumerate(_CODES)}
+_CLASS = {"L": "01", "R": "02", "H": "03", "A": "04"}
+_SOURCES = ("BF", "PK", "FF", "JZ")
+_SUMMARIES = {"BF": "确认保费收入", "PK": "确认赔款支出", "FF": "支付赔款、满期及退保", "JZ": "年末结转损益"}
+_RESULT = [i for i, account in enumerate(_ACCOUNTS) if account[4] in "45"]
+_NONE = -1
+
+
+def finance_frames(payments: Frame, payouts: Frame, claim_lines: Frame, organisation: Organisation, start: np.datetime64, end: np.datetime64) -> dict[str, Frame]:
+    """Account, Voucher, VoucherLine and Balance. `payments` and `payouts` are LJAPay and LJAGet (amounts in cents, `_channel`
+    beside them); `claim_lines` has day, branch, product, channel and cents of every benefit paid."""
+    branches = (HEAD_OFFICE, *organisation.codes)
+    entries = _entries(payments, payouts, claim_lines, branches)
+    early = entries["day"] < start
+    opening = _opening(take(entries, early), branches)
+    lines = _aggregate(take(entries, ~early))
+    closing = _closings(lines, branches, end)
+    everything = {name: np.concatenate([lines[name], closing[name]]) for name in lines}
+    order = np.lexsort((everything["credit"], everything["channel"], everything["product"], everything["account"], everything["side"],
+                        everything["source"], everything["branch"], everything["day"]))
+    everything = take(everything, order)
+    voucher_frame, line_frame = _vouchers(everything, branches)
+    return {"Account": _account_frame(), "Voucher": voucher_frame, "VoucherLine": line_frame, "Balance": _balances(everything, opening, branches, start, end)}
+
+
+def _account_frame() -> Frame:
+    columns = list(zip(*_ACCOUNTS))
+    return {"AccountCode": objects(columns[0]), "AccountName": objects(columns[1]), "Level": np.array(columns[2], dtype=np.int64),
+            "ParentCode": objects(columns[3]), "AccountType": objects(columns[4])}
+
+
+def _entries(payments: Frame, payouts: Frame, claim_lines: Frame, branches: tuple[str, ...]) -> Frame:
+    """Both sides of every transaction, not yet summed: day, branch, source, account, product, channel, debit, credit (cents)."""
+    product = {p.code: i for i, p in enumerate(CATALOGUE)}
+    class_of = np.array([int(_CLASS[p.kind]) for p in CATALOGUE])
+    place = {code: i for i, code in enumerate(branches)}
+    parts: list[tuple] = []
+
+    def book(day, branch, source, number, channel, cents, debit, credit) -> None:
+        zero = np.zeros(len(cents), dtype=np.int64)
+        for account, left, right, named in ((debit, cents, zero, debit >= _INDEX["6031"]), (credit, zero, cents, credit >= _INDEX["6031"])):
+            parts.append((day, branch, np.full(len(cents), _SOURCES.index(source)), account, np.where(named, number, _NONE), np.where(named, channel, _NONE), left, right))
+
+    def places(codes: np.ndarray) -> np.ndarray:
+        return np.array([place[code] for code in codes.tolist()], dtype=np.int64)
+
+    def channels(codes: np.ndarray) -> np.ndarray:
+        return codes.astype("U2").astype(np.int64) if len(codes) else np.zeros(0, dtype=np.int64)
+
+    number = np.array([product[code] for code in payments["RiskCode"].tolist()], dtype=np.int64)
+    money = np.where(payments["PayMode"] == "1", _INDEX["1001"], _INDEX["1002"])
+    book(payments["ConfDate"], places(payments["ManageCom"]), "BF", number, channels(payments["_channel"]), payments["SumActuPayMoney"], money,
+         _INDEX["6031"] + class_of[number])
+    number = np.array([product[code] for code in claim_lines["product"].tolist()], dtype=np.int64)
+    owed = np.full(len(number), _INDEX["2241"])
+    book(claim_lines["day"], places(claim_lines["branch"]), "PK", number, channels(claim_lines["channel"]), claim_lines["cents"],
+         _INDEX["6511"] + class_of[number], owed)
+    number = np.array([product[code] for code in payouts["RiskCode"].tolist()], dtype=np.int64)
+    target = {"1": "2241", "2": "6541", "3": "6541", "4": "6531", "5": "6532"}
+    book(payouts["ConfDate"], places(payouts["ManageCom"]), "FF", number, channels(payouts["_channel"]), payouts["GetMoney"],
+         np.array([_INDEX[target[kind]] for kind in payouts["OtherNoType"].tolist()], dtype=np.int64), np.full(len(number), _INDEX["1002"]))
+    columns = [np.concatenate(column) for column in zip(*parts)]
+    return dict(zip(("day", "branch", "source", "account", "product", "channel", "debit", "credit"), columns))
+
+
+def _opening(early: Frame, branches: tuple[str, ...]) -> np.ndarray:
+    """Net debit in cents per (branch, account) before the ledger begins; results are part of retained earnings."""
+    net = np.zeros((len(branches), len(_CODES)), dtype=np.int64)
+    np.add.at(net, (early["branch"], early["account"]), early["debit"] - early["credit"])
+    net[:, _INDEX["4104"]] += net[:, _RESULT].sum(axis=1)
+    net[:, _RESULT] = 0
+    return net
+
+
+def _aggregate(entries: Frame) -> Frame:
+    """Entries summed per day, branch, source, account, product, channel and side."""
+    side = (entries["credit"] > 0).astype(np.int64)
+    kept = (entries["debit"] + entries["credit"]) > 0
+    entries, side = take(entries, kept), side[kept]
+    day = entries["day"].astype("datetime64[D]").astype(np.int64)
+    key = day
+    for column, width in ((entries["branch"], 32), (entries["source"], 8), (side, 2), (entries["account"], 32), (entries["product"] + 1, 64), (entries["channel"] + 1, 128)):
+        key = key * width + column
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    out = {name: entries[name][first] for name in ("day", "branch", "source", "account", "product", "channel")}
+    out["side"] = side[first]
+    for name in ("debit", "credit"):
+        total = np.zeros(len(first), dtype=np.int64)
+        np.add.at(total, inverse, entries[name])
+        out[name] = total
+    return out
+
+
+def _closings(lines: Frame, branches: tuple[str, ...], end: np.datetime64) -> Frame:
+    """Vouchers of 31 December that carry income and expense to retained earnings."""
+    year = lines["day"].astype("datetime64[Y]")
+    out: dict[str, list] = {name: [] for name in lines}
+    for last in np.unique(year):
+        day = (last + np.timedelta64(1, "Y")).astype("datetime64[D]") - days(1)
+        if day > end:
+            continue
+        inside = year == last
+        net = np.zeros((len(branches), len(_CODES)), dtype=np.int64)
+        np.add.at(net, (lines["branch"][inside], lines["account"][inside]), (lines["debit"] - lines["credit"])[inside])
+        for branch in range(len(branches)):
+            moves = [(account, -int(net[branch, account])) for account in _RESULT if net[branch, account]]
+            moves.append((_INDEX["4104"], -sum(amount for _, amount in moves)))
+            for account, amount in moves:
+                if amount:
+                    row = (day, branch, _SOURCES.index("JZ"), account, _NONE, _NONE, max(amount, 0), max(-amount, 0), int(amount < 0))
+                    for name, value in zip(("day", "branch", "source", "account", "product", "channel", "debit", "credit", "side"), row):
+                        out[name].append(value)
+    return {name: np.array(values, dtype="datetime64[D]" if name == "day" else np.int64) for name, values in out.items()}
+
+
+def _vouchers(lines: Frame, branches: tuple[str, ...]) -> tuple[Frame, Frame]:
+    key = (lines["day"].astype(np.int64) * 32 + lines["branch"]) * 8 + lines["source"]
+    fresh = np.concatenate([[True], key[1:] != key[:-1]]) if len(key) else np.zeros(0, dtype=bool)
+    voucher = np.cumsum(fresh) - 1
+    first = np.flatnonzero(fresh)
+    day = lines["day"][first]
+    stamp = np.datetime_as_string(day).tolist()
+    number = objects([f"{branches[b]}-{d.replace('-', '')}-{_SOURCES[s]}" for d, b, s in zip(stamp, lines["branch"][first].tolist(), lines["source"][first].tolist())])
+    source = objects(_SOURCES)[lines["source"][first]]
+    order = np.argsort(number.astype(str))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    position = np.arange(len(voucher)) - first[voucher] + 1
+    sequence = np.lexsort((position, rank[voucher]))
+    frame = {"VoucherNo": number, "BranchCode": objects(branches)[lines["branch"][first]], "VoucherDate": day,
+             "Period": objects([d[:4] + d[5:7] for d in stamp]), "Source": source, "Summary": objects([_SUMMARIES[s] for s in source.tolist()]),
+             "Operator": objects(["系统自动制单"] * len(first))}
+    product = objects([None] + [p.code for p in CATALOGUE])
+    channel = objects([None] + [f"{n:02d}" for n in range(100)])
+    rows = {"VoucherNo": number[voucher], "LineNo": position, "AccountCode": objects(_CODES)[lines["account"]], "RiskCode": product[lines["product"] + 1],
+            "SaleChnl": channel[lines["channel"] + 1], "Currency": objects(["CNY"])[np.zeros(len(voucher), dtype=np.int64)], "Debit": lines["debit"], "Credit": lines["credit"]}
+    return {k: v[order] for k, v in frame.items()}, {k: v[sequence] for k, v in rows.items()}
+
+
+def _balances(lines: Frame, opening: np.ndarray, branches: tuple[str, ...], start: np.datetime64, end: np.datetime64) -> Frame:
+    first_month = start.astype("datetime64[M]")
+    months = int((end.astype("datetime64[M]") - first_month).astype(np.int64)) + 1
+    month = (lines["day"].astype("datetime64[M]") - first_month).astype(np.int64)
+    normal = lines["source"] != _SOURCES.index("JZ")
+    turnover = np.zeros((2, months, len(branches), len(_CODES)), dtype=np.int64)
+    carried = np.zeros((months, len(branches), len(_CODES)), dtype=np.int64)
+    for side, name in enumerate(("debit", "credit")):
+        np.add.at(turnover[side], (month[normal], lines["branch"][normal], lines["account"][normal]), lines[name][normal])
+    np.add.at(carried, (month[~normal], lines["branch"][~normal], lines["account"][~normal]), (lines["debit"] - lines["credit"])[~normal])
+    for parent, children in (("6031", range(1, 5)), ("6511", range(1, 5))):
+        at = _INDEX[parent]
+        turnover[:, :, :, at] = turnover[:, :, :, [at + child for child in children]].sum(axis=-1)
+        carried[:, :, at] = carried[:, :, [at + child for child in children]].sum(axis=-1)
+    net = opening.copy()
+    rows: list[tuple] = []
+    for index in range(months):
+        last_day = (first_month + np.timedelta64(index + 1, "M")).astype("datetime64[D]") - days(1)
+        close = net + turnover[0, index] - turnover[1, index]
+        for branch, account in zip(*np.nonzero((net != 0) | (close != 0) | (turnover[:, index] != 0).any(axis=0))):
+            rows.append((branch, account, last_day, net[branch, account], turnover[0, index, branch, account], turnover[1, index, branch, account], close[branch, account]))
+        net = close + carried[index]
+    branch, account, day, opened, debit, credit, closed = (np.array(column) for column in zip(*rows))
+    order = np.lexsort((day, objects(_CODES)[account].astype(str), objects(branches)[branch].astype(str)))
+    branch, account, day, opened, debit, credit, closed = (column[order] for column in (branch, account, day, opened, debit, credit, closed))
+    stamp = np.datetime_as_string(day.astype("datetime64[D]")).tolist()
+    return {"BranchCode": objects(branches)[branch], "AccountCode": objects(_CODES)[account], "PeriodEnd": day.astype("datetime64[D]"),
+            "Period": objects([d[:4] + d[5:7] for d in stamp]), "Currency": objects(["CNY"] * len(day)), "OpenDebit": np.maximum(opened, 0),
+            "OpenCredit": np.maximum(-opened, 0), "Debit": debit, "Credit": credit, "CloseDebit": np.maximum(closed, 0), "CloseCredit": np.maximum(-closed, 0)}
