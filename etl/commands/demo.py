@@ -55,7 +55,7 @@ def create(workspace: Path, *, policies: int, seed: int, faults: float, urls: di
 @command("init", zh="建立演示保险公司：寿险核心、理赔、客服、财务四个系统。", en="Make the demo insurer: life administration, claims, service and finance.",
          examples=["eastbound demo init", "eastbound demo init --policies 100000 --seed 7", "eastbound demo init --faults 0.02",
                    "eastbound demo init --url postgresql://user@localhost/demo"])
-@click.option("--policies", default=2000, show_default=True, type=click.IntRange(200), help=say("保单数", "number of policies"))
+@click.option("--policies", default=2000, show_default=True, type=click.IntRange(50), help=say("保单数", "number of policies"))
 @click.option("--seed", default=20261031, show_default=True, help=say("随机种子，相同则数据相同", "the same seed gives the same data"))
 @click.option("--faults", default=0.0, show_default=True, type=click.FloatRange(0, 1), help=say("差错率；大于 0 时每类至少一个", "fault rate; above 0 every kind occurs at least once"))
 @click.option("--url", multiple=True, help=say("数据库地址（默认 SQLite）；或 系统=地址，可多次给出", "database address (default SQLite), or SYSTEM=address, several times"))
@@ -98,7 +98,7 @@ def _repair(workspace: Path) -> int:
 
 
 @command("story", zh="两幕演示：带差错的月份被阻断；更正后封包。", en="The story in two acts: a month with faults is blocked; corrected, it is sealed.", examples=["eastbound demo story --policies 2000"])
-@click.option("--policies", default=2000, show_default=True, type=click.IntRange(200), help=say("保单数", "number of policies"))
+@click.option("--policies", default=2000, show_default=True, type=click.IntRange(50), help=say("保单数", "number of policies"))
 @click.option("--seed", default=20261031, show_default=True, help=say("随机种子", "seed"))
 @click.option("--faults", default=0.02, show_default=True, type=click.FloatRange(0, 1, min_open=True), help=say("差错率", "fault rate"))
 @workspace_option

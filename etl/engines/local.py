@@ -47,8 +47,9 @@ class Engine:
         return self.execute(sql, parameters).fetchall()
 
     def one(self, sql: str, parameters: Iterable[Any] | None = None) -> Any:
-        row = self.execute(sql, parameters).fetchone()
-        return row[0] if row else None
+        # Fetched to the end: an unfinished result keeps the connection from registering tables.
+        rows = self.rows(sql, parameters)
+        return rows[0][0] if rows else None
 
     def dicts(self, sql: str, parameters: Iterable[Any] | None = None) -> list[dict[str, Any]]:
         cursor = self.execute(sql, parameters)
@@ -98,7 +99,7 @@ class Engine:
                 listed = list(dict.fromkeys((value.code, value.name) for value in values))
                 arrow = pa.table({"code": pa.array([v[0] for v in listed], pa.string()), "name": pa.array([v[1] for v in listed], pa.string())})
                 self.connection.register("_codes_load", arrow)
-                self.execute(f"CREATE OR REPLACE TEMP TABLE _codes_copy AS SELECT * FROM _codes_load")
+                self.execute("CREATE OR REPLACE TEMP TABLE _codes_copy AS SELECT * FROM _codes_load")
                 self.execute(f"CREATE OR REPLACE TABLE {quote(schema)}.{quote(table.code)} AS SELECT * FROM _codes_copy")
                 self.connection.unregister("_codes_load")
 

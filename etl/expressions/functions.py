@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from etl.expressions.blank import BLANKS_CLASS
+
 TEXT, NUMBER, DATE, BOOL, ANY = "text", "number", "date", "bool", "any"
 
 
@@ -27,16 +29,19 @@ def _macro(name: str, arguments: tuple[str, ...], result: str, sql: str, about: 
     return Function(name, arguments, result, sql, about)
 
 
+_BLANK = BLANKS_CLASS.replace("{", "{{").replace("}", "}}")
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 # GB 11643-1999: the weighted sum of the first 17 digits modulo 11 picks the 18th from 10X98765432.
 _id_sum = " + ".join(f"(ascii(substr({{0}}, {i + 1}, 1)) - 48) * {w}" for i, w in enumerate(_ID_WEIGHTS))
-_ID_BIRTH = "try_cast(substr({0}, 7, 4) || '-' || substr({0}, 11, 2) || '-' || substr({0}, 13, 2) AS DATE)"
+# Area, year of birth (no year 0000, which an engine may take for 1 BC), month and day, order number, check digit.
+_ID_SHAPE = "regexp_full_match({0}, '[1-9][0-9]{{5}}[12][0-9]{{10}}[0-9X]')"
+_ID_DATE = "try_cast(substr({0}, 7, 4) || '-' || substr({0}, 11, 2) || '-' || substr({0}, 13, 2) AS DATE)"
+_ID_BIRTH = f"CASE WHEN {_ID_SHAPE} THEN {_ID_DATE} END"
 _ID_CARD = (
-    "CASE WHEN {0} IS NULL THEN NULL WHEN NOT regexp_full_match({0}, '[1-9][0-9]{{16}}[0-9X]') THEN FALSE "
-    f"WHEN {_ID_BIRTH} IS NULL THEN FALSE "
+    f"CASE WHEN {{0}} IS NULL THEN NULL WHEN NOT {_ID_SHAPE} THEN FALSE WHEN {_ID_DATE} IS NULL THEN FALSE "
     f"ELSE substr('10X98765432', (({_id_sum}) % 11) + 1, 1) = substr({{0}}, 18, 1) END"
 )
 # GB 32100-2015: 18 characters without I O S V Z; check character by weights 3^i modulo 31.
@@ -47,6 +52,14 @@ _USCC = (
     "CASE WHEN {0} IS NULL THEN NULL WHEN NOT regexp_full_match({0}, '[0-9A-HJ-NPQRTUWXY]{{18}}') THEN FALSE "
     f"ELSE substr('{_USCC_ALPHABET}', ((31 - ({_uscc_sum}) % 31) % 31) + 1, 1) = substr({{0}}, 18, 1) END"
 )
+
+
+def _shift(unit: str, limit: int) -> str:
+    # Dates end with the open-ended 9999-12-31 and begin with year 1, on every engine: a count beyond `limit` ends there too.
+    count = f"CAST(greatest(least({{1}}, {limit}), -{limit}) AS INTEGER)"
+    return (f"CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL THEN CAST(greatest(least({{0}} + to_{unit}({count}), "
+            f"TIMESTAMP '9999-12-31'), TIMESTAMP '0001-01-01') AS DATE) END")
+
 
 REGISTERED: dict[str, Function] = {
     f.name: f
@@ -59,22 +72,22 @@ REGISTERED: dict[str, Function] = {
         _macro("years_between", (DATE, DATE), NUMBER,
                "(CASE WHEN {1} >= {0} THEN date_sub('year', {0}, {1}) ELSE -date_sub('year', {1}, {0}) END)",
                "whole years from the first date to the second (age)"),
-        _macro("add_days", (DATE, NUMBER), DATE, "CAST({0} + CAST({1} AS INTEGER) AS DATE)", "the date n days later"),
-        _macro("add_months", (DATE, NUMBER), DATE, "CAST({0} + to_months(CAST({1} AS INTEGER)) AS DATE)", "the date n months later, at most the month's end"),
-        _macro("add_years", (DATE, NUMBER), DATE, "CAST({0} + to_years(CAST({1} AS INTEGER)) AS DATE)", "the date n years later, at most the month's end"),
+        _macro("add_days", (DATE, NUMBER), DATE, _shift("days", 4_000_000), "the date n days later"),
+        _macro("add_months", (DATE, NUMBER), DATE, _shift("months", 120_000), "the date n months later, at most the month's end"),
+        _macro("add_years", (DATE, NUMBER), DATE, _shift("years", 10_000), "the date n years later, at most the month's end"),
         _macro("is_id_card", (TEXT,), BOOL, _ID_CARD, "GB 11643: 18 digits, a real birth date and the right check digit"),
         _macro("id_birth_date", (TEXT,), DATE, _ID_BIRTH, "birth date inside an 18-digit ID number"),
         _macro("id_sex", (TEXT,), TEXT,
-               "CASE WHEN NOT regexp_full_match({0}, '[0-9]{{17}}[0-9X]') THEN NULL "
-               "WHEN (ascii(substr({0}, 17, 1)) - 48) % 2 = 1 THEN '男性' ELSE '女性' END", "sex inside an 18-digit ID number"),
-        _macro("id_area", (TEXT,), TEXT, "CASE WHEN regexp_full_match({0}, '[0-9]{{17}}[0-9X]') THEN substr({0}, 1, 6) END",
+               f"CASE WHEN {_ID_SHAPE} THEN CASE WHEN (ascii(substr({{0}}, 17, 1)) - 48) % 2 = 1 THEN '男性' ELSE '女性' END END",
+               "sex inside an 18-digit ID number"),
+        _macro("id_area", (TEXT,), TEXT, f"CASE WHEN {_ID_SHAPE} THEN substr({{0}}, 1, 6) END",
                "area code (GB/T 2260) inside an 18-digit ID number"),
         _macro("is_uscc", (TEXT,), BOOL, _USCC, "GB 32100: unified social credit code with the right check character"),
         _macro("is_mobile", (TEXT,), BOOL, "regexp_full_match({0}, '1[3-9][0-9]{{9}}')", "a mainland mobile number"),
         _macro("is_chinese_text", (TEXT,), BOOL, "NOT regexp_matches({0}, '[\\x00-\\x7F]')", "no ASCII character at all"),
         _macro("has_full_width", (TEXT,), BOOL, "regexp_matches({0}, '[\\x{{FF01}}-\\x{{FF5E}}\\x{{3000}}]')", "holds full-width forms of ASCII or a full-width blank"),
         _macro("is_plain_text", (TEXT,), BOOL,
-               "NOT regexp_matches({0}, '[\\x00-\\x1F\\x7F]|^[ \\x{{A0}}\\x{{3000}}]|[ \\x{{A0}}\\x{{3000}}]$')",
+               f"NOT regexp_matches({{0}}, '[\\x00-\\x1F\\x7F]|^[{_BLANK}]|[{_BLANK}]$')",
                "no control character anywhere and no blank at either end"),
         _macro("is_digits", (TEXT,), BOOL, "regexp_full_match({0}, '[0-9]+')", "ASCII digits only"),
         _macro("is_real_date", (DATE,), BOOL, "{0} BETWEEN DATE '1900-01-02' AND DATE '9999-12-30'", "neither the open-ended nor the never-effective date"),

@@ -1,9 +1,11 @@
-"""Parse an expression, hold it against the columns it may use, infer its type, and render it for the engine."""
+"""Parse an expression, hold it against the columns it may use, and infer its type."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from difflib import get_close_matches
 
 import sqlglot
@@ -11,8 +13,25 @@ from sqlglot import exp
 
 from etl.errors import EastboundError
 from etl.expressions.functions import (
-    AGGREGATES, ANY, BOOL, CONVERSIONS, DATE, MEMBERSHIP, NUMBER, PARAMETERS, PLAIN, REGISTERED, TEXT, Function, expand,
+    AGGREGATES,
+    ANY,
+    BOOL,
+    CONVERSIONS,
+    DATE,
+    MEMBERSHIP,
+    NUMBER,
+    PARAMETERS,
+    PLAIN,
+    REGISTERED,
+    TEXT,
+    Function,
 )
+from etl.expressions.render import Renderer
+from etl.expressions.syntax import ARITHMETIC, COMPARISONS, call_of, quote_column, quote_text
+
+__all__ = [
+    "FAMILIES", "Expression", "ExpressionBroken", "Scope", "call_of", "check_tree", "parse_expression", "quote_column", "quote_text",
+]
 
 FAMILIES = {"text": TEXT, "integer": NUMBER, "decimal": NUMBER, "date": DATE, "timestamp": "timestamp"}
 
@@ -48,16 +67,7 @@ class Expression:
 
     def sql(self, column: Callable[[str], str] | None = None, call: Callable[[str, list[str], exp.Expression], str | None] | None = None) -> str:
         """SQL for the engine. `column` renders a column name; `call` may render a call (None = the usual way)."""
-        return _Renderer(column or quote_column, call).render(self.tree)
-
-
-def quote_column(name: str) -> str:
-    """`c.State` -> `"c"."State"`."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
-
-
-def quote_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        return Renderer(column or quote_column, call).render(self.tree)
 
 
 def parse_expression(text: object, scope: Scope, expect: str | None = None) -> Expression:
@@ -72,8 +82,21 @@ def parse_expression(text: object, scope: Scope, expect: str | None = None) -> E
     except sqlglot.errors.SqlglotError as error:
         first = str(error).splitlines()[0]
         raise ExpressionBroken(expression=text, problem_zh=f"语法错误：{first}", problem_en=f"syntax error: {first}") from None
+    except RecursionError:
+        raise ExpressionBroken(expression=text[:60], problem_zh="嵌套过深，请拆分", problem_en="it is nested too deeply; split it") from None
+    if any(node.comments for node in tree.walk()):
+        raise ExpressionBroken(expression=text, problem_zh="含注释：-- 之后的内容不会被执行；减去负数写作 a - (-b)，注释写在 YAML 的 # 之后",
+                               problem_en="it holds a comment: nothing after -- is read; write a - (-b) to subtract a negative number, and comments after # in YAML")
+    return check_tree(text, tree, scope, expect)
+
+
+def check_tree(text: str, tree: exp.Expression, scope: Scope, expect: str | None = None) -> Expression:
+    """As `parse_expression`, of a syntax tree or a part of one; `text` is what messages call it."""
     checker = _Checker(text, scope)
-    family = checker.family(tree)
+    try:
+        family = checker.family(tree)
+    except RecursionError:
+        raise ExpressionBroken(expression=text[:60], problem_zh="嵌套过深，请拆分", problem_en="it is nested too deeply; split it") from None
     if expect and family not in (expect, ANY):
         raise ExpressionBroken(expression=text, problem_zh=f"结果应为{_zh(expect)}，实为{_zh(family)}", problem_en=f"should give {expect}, gives {family}")
     return Expression(text, tree, family, tuple(dict.fromkeys(checker.columns)), tuple(dict.fromkeys(checker.code_tables)))
@@ -86,55 +109,12 @@ def _zh(family: str) -> str:
     return _FAMILY_ZH.get(family, family)
 
 
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
-
-
-def call_of(node: exp.Expression) -> tuple[str, list[exp.Expression]] | None:
-    """Name and arguments of a function call, whatever class the parser gave it; None if it is no call."""
-    if isinstance(node, exp.Anonymous):
-        return str(node.this).lower(), list(node.expressions)
-    if isinstance(node, exp.Count):
-        return "count", [node.this] if node.this is not None else [exp.Star()]
-    special: dict[type, tuple[str, tuple[str, ...]]] = {
-        exp.Length: ("length", ("this",)), exp.Substring: ("substr", ("this", "start", "length")),
-        exp.Upper: ("upper", ("this",)), exp.Lower: ("lower", ("this",)), exp.Trim: ("trim", ("this",)),
-        exp.Abs: ("abs", ("this",)), exp.Round: ("round", ("this", "decimals")), exp.Floor: ("floor", ("this",)),
-        exp.Ceil: ("ceil", ("this",)), exp.RegexpLike: ("regexp_matches", ("this", "expression")),
-        exp.StartsWith: ("starts_with", ("this", "expression")), exp.EndsWith: ("ends_with", ("this", "expression")),
-        exp.Contains: ("contains", ("this", "expression")), exp.Nullif: ("nullif", ("this", "expression")),
-        exp.Year: ("year", ("this",)), exp.Month: ("month", ("this",)), exp.Day: ("day", ("this",)),
-        exp.LastDay: ("last_day", ("this",)), exp.Sum: ("sum", ("this",)), exp.Min: ("min", ("this",)),
-        exp.Max: ("max", ("this",)), exp.Avg: ("avg", ("this",)), exp.StrPosition: ("strpos", ("this", "substr")),
-        exp.Replace: ("replace", ("this", "expression", "replacement")), exp.AddMonths: ("add_months", ("this", "expression")),
-        exp.ByteLength: ("byte_length", ("this",)), exp.MonthsBetween: ("months_between", ("this", "expression")),
-    }
-    for kind, (name, keys) in special.items():
-        if type(node) is kind:
-            return name, [node.args[key] for key in keys if node.args.get(key) is not None]
-    if isinstance(node, exp.Pad):
-        return "lpad", [a for a in (node.this, node.args.get("expression"), node.args.get("fill_pattern")) if a is not None]
-    for kind, name in ((exp.Coalesce, "coalesce"), (exp.Least, "least"), (exp.Greatest, "greatest")):
-        if isinstance(node, kind):
-            return name, [node.this, *node.expressions]
-    if isinstance(node, exp.Concat):
-        return "concat", list(node.expressions)
-    if isinstance(node, exp.Func) and not isinstance(node, (exp.Case, exp.Cast, exp.If, exp.And, exp.Or, exp.Xor)):
-        arguments: list[exp.Expression] = []
-        for value in node.args.values():
-            if isinstance(value, exp.Expression):
-                arguments.append(value)
-            elif isinstance(value, list):
-                arguments.extend(v for v in value if isinstance(v, exp.Expression))
-        return node.sql_name().lower(), arguments
-    return None
-
-
-def _unwrap(node: exp.Expression) -> exp.Expression:
-    # year(d) and friends are parsed as year(cast(d as date)); the cast is the parser's, not the author's.
-    if isinstance(node, (exp.TsOrDsToDate, exp.Paren)):
-        return _unwrap(node.this)
-    return node
+def _is_date(text: str) -> bool:
+    # Python reads more than the engine does, such as 20240131 and 2024-W05-3.
+    try:
+        return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII)) and date.fromisoformat(text) is not None
+    except ValueError:
+        return False
 
 
 class _Checker:
@@ -143,6 +123,7 @@ class _Checker:
         self.scope = scope
         self.columns: list[str] = []
         self.code_tables: list[str] = []
+        self.in_aggregate = False
 
     def fail(self, zh: str, en: str) -> ExpressionBroken:
         return ExpressionBroken(expression=self.text, problem_zh=zh, problem_en=en)
@@ -170,16 +151,21 @@ class _Checker:
             self._require(node.this, BOOL)
             return BOOL
         if isinstance(node, exp.Is):
-            self.family(node.this)
+            if isinstance(node.expression, exp.Boolean):
+                self._require(node.this, BOOL)
+            else:
+                self.family(node.this)
             if not isinstance(node.expression, (exp.Null, exp.Boolean)) and not (
                 isinstance(node.expression, exp.Not) and isinstance(node.expression.this, exp.Null)
             ):
                 raise self.fail("IS 之后只能是 NULL / NOT NULL / TRUE / FALSE", "IS takes NULL, NOT NULL, TRUE or FALSE")
             return BOOL
-        if isinstance(node, _COMPARISONS):
+        if isinstance(node, COMPARISONS):
             self._same(node.this, node.expression)
             return BOOL
         if isinstance(node, exp.Between):
+            if node.args.get("symmetric"):
+                raise self.fail("不允许 BETWEEN SYMMETRIC", "BETWEEN SYMMETRIC is not part of the language")
             self._same(node.this, node.args["low"])
             self._same(node.this, node.args["high"])
             return BOOL
@@ -197,7 +183,7 @@ class _Checker:
             self._require(node.this, TEXT)
             self._require(node.expression, TEXT)
             return TEXT
-        if isinstance(node, _ARITHMETIC):
+        if isinstance(node, ARITHMETIC):
             self._require(node.this, NUMBER)
             self._require(node.expression, NUMBER)
             return NUMBER
@@ -212,21 +198,19 @@ class _Checker:
         name = ".".join(part.name for part in node.parts)
         family = self.scope.columns.get(name)
         if family is None:
-            near = get_close_matches(name, list(self.scope.columns), 1)
+            near = [c for c in self.scope.columns if c.lower() == name.lower()] or get_close_matches(name, list(self.scope.columns), 1)
             hint_zh, hint_en = (f"，是否指 {near[0]}？", f"; did you mean {near[0]}?") if near else ("", "")
             raise self.fail(f"没有数据项或列 {name}{hint_zh}", f"there is no item or column {name}{hint_en}")
+        if self.scope.aggregates and not self.in_aggregate:
+            raise self.fail(f"{name} 应放在 sum、count、min、max 等汇总函数之内", f"{name} should be inside sum, count, min, max or another aggregate")
         self.columns.append(name)
         return family
 
     def _cast(self, node: exp.Cast) -> str:
         kind = node.to.this
         if kind == exp.DataType.Type.DATE and isinstance(node.this, exp.Literal):
-            from datetime import date
-
-            try:
-                date.fromisoformat(node.this.name)
-            except ValueError:
-                raise self.fail(f"DATE '{node.this.name}' 不是有效日期", f"DATE '{node.this.name}' is not a date") from None
+            if not _is_date(node.this.name):
+                raise self.fail(f"DATE '{node.this.name}' 不是有效日期，应写作 DATE '2024-01-31'", f"DATE '{node.this.name}' is not a date; write DATE '2024-01-31'")
             return DATE
         if kind == exp.DataType.Type.DATE and self.family(node.this) in ("timestamp", DATE):
             return DATE
@@ -296,6 +280,17 @@ class _Checker:
         least, most = len(wanted) - function.optional - (1 if repeats else 0), None if repeats else len(wanted)
         if len(arguments) < least or (most is not None and len(arguments) > most):
             raise self.fail(f"{function.name} 的参数个数不对", f"{function.name} takes {len(wanted)} argument(s), not {len(arguments)}")
+        if function.name in AGGREGATES:
+            if self.in_aggregate:
+                raise self.fail(f"汇总函数不能嵌套：{function.name}", f"an aggregate inside an aggregate: {function.name}")
+            self.in_aggregate = True
+            try:
+                return self._families(function, wanted, arguments)
+            finally:
+                self.in_aggregate = False
+        return self._families(function, wanted, arguments)
+
+    def _families(self, function: Function, wanted: list[str], arguments: list[exp.Expression]) -> str:
         families: list[str] = []
         for index, argument in enumerate(arguments):
             family = wanted[min(index, len(wanted) - 1)]
@@ -319,82 +314,3 @@ class _Checker:
             raise self.fail("与 NULL 比较永不成立，请用 IS NULL", "comparing with NULL is never true; use IS NULL")
         if ANY not in (a, b) and a != b:
             raise self.fail(f"不能比较{_zh(a)}（{left.sql()}）与{_zh(b)}（{right.sql()}）", f"cannot compare {a} ({left.sql()}) with {b} ({right.sql()})")
-
-
-class _Renderer:
-    def __init__(self, column: Callable[[str], str], call: Callable[[str, list[str], exp.Expression], str | None] | None) -> None:
-        self.column = column
-        self.call = call
-
-    def render(self, node: exp.Expression) -> str:
-        r = self.render
-        if isinstance(node, exp.Paren):
-            return f"({r(node.this)})"
-        if isinstance(node, exp.TsOrDsToDate):
-            return r(node.this)
-        if isinstance(node, exp.Column):
-            return self.column(".".join(part.name for part in node.parts))
-        if isinstance(node, exp.Literal):
-            return quote_text(node.name) if node.is_string else node.name
-        if isinstance(node, exp.Boolean):
-            return "TRUE" if node.this else "FALSE"
-        if isinstance(node, exp.Null):
-            return "NULL"
-        if isinstance(node, exp.Neg):
-            return f"(-{r(node.this)})"
-        if isinstance(node, exp.Cast):
-            return f"DATE {quote_text(node.this.name)}" if isinstance(node.this, exp.Literal) else f"CAST({r(node.this)} AS DATE)"
-        if isinstance(node, exp.And):
-            return f"({r(node.this)} AND {r(node.expression)})"
-        if isinstance(node, exp.Or):
-            return f"({r(node.this)} OR {r(node.expression)})"
-        if isinstance(node, exp.Not):
-            return f"(NOT {r(node.this)})"
-        if isinstance(node, exp.Is):
-            other = node.expression
-            tail = "NOT NULL" if isinstance(other, exp.Not) else r(other)
-            return f"({r(node.this)} IS {tail})"
-        if isinstance(node, _COMPARISONS):
-            sign = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
-                    exp.NullSafeEQ: "IS NOT DISTINCT FROM", exp.NullSafeNEQ: "IS DISTINCT FROM"}[type(node)]
-            return f"({r(node.this)} {sign} {r(node.expression)})"
-        if isinstance(node, exp.Between):
-            return f"({r(node.this)} BETWEEN {r(node.args['low'])} AND {r(node.args['high'])})"
-        if isinstance(node, exp.In):
-            return f"({r(node.this)} IN ({', '.join(r(v) for v in node.expressions)}))"
-        if isinstance(node, exp.Like):
-            return f"({r(node.this)} LIKE {r(node.expression)})"
-        if isinstance(node, exp.DPipe):
-            return f"({r(node.this)} || {r(node.expression)})"
-        if isinstance(node, _ARITHMETIC):
-            sign = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}[type(node)]
-            right = f"nullif({r(node.expression)}, 0)" if sign in "/%" else r(node.expression)
-            return f"({r(node.this)} {sign} {right})"
-        if isinstance(node, exp.Case):
-            head = f" {r(node.this)}" if node.this is not None else ""
-            branches = "".join(f" WHEN {r(b.this)} THEN {r(b.args['true'])}" for b in node.args["ifs"])
-            tail = f" ELSE {r(node.args['default'])}" if node.args.get("default") is not None else ""
-            return f"(CASE{head}{branches}{tail} END)"
-        called = call_of(node)
-        assert called is not None, type(node)
-        return self._call(node, *called)
-
-    def _call(self, node: exp.Expression, name: str, arguments: list[exp.Expression]) -> str:
-        if name in MEMBERSHIP:
-            schema, column = MEMBERSHIP[name]
-            return f"({self.render(arguments[1])} IN (SELECT {column} FROM {schema}.{quote_column(arguments[0].name)}))"
-        if self.call:
-            first = [".".join(p.name for p in arguments[0].parts)] if name == "code" and isinstance(arguments[0], exp.Column) else []
-            rest = arguments[1:] if first else arguments
-            special = self.call(name, [*first, *(self.render(a) for a in rest)], node)
-            if special is not None:
-                return special
-        if name in REGISTERED:
-            return expand(name, [self.render(a) for a in arguments])
-        if name in PARAMETERS:
-            return f"getvariable('{name}')::DATE"
-        if name == "to_text":
-            return f"CAST({self.render(arguments[0])} AS VARCHAR)"
-        if name == "count" and isinstance(arguments[0], exp.Star):
-            return "count(*)"
-        return f"{name}({', '.join(self.render(a) for a in arguments)})"

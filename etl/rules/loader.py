@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from etl.errors import EastboundError, raise_problems
 from etl.expressions import Expression, ExpressionBroken, Scope, parse_expression
 from etl.expressions.parse import FAMILIES as TYPE_FAMILIES
 from etl.packs.roots import PackRoots
-from etl.packs.yamlfile import YamlDocument, read_yaml
+from etl.packs.shape import Shape, hint
+from etl.packs.yamlfile import read_yaml
 from etl.rules.definition import FAMILIES, Reconcile, Relation, Rule, Side
 from etl.standard.definition import Standard, Table
 
@@ -35,10 +35,10 @@ def load_rule_folder(folder: Path, standard: Standard, tables: set[str] | None =
     for path in sorted(folder.glob("*.yaml")):
         if tables and path.stem not in tables:
             continue
-        document = read_yaml(path)
-        for index, rule in _file(document, standard, errors):
+        shape = Shape(read_yaml(path), errors)
+        for index, rule in _file(shape, standard):
             if rule.id in rules:
-                errors.append(document.broken("rules", index, "id", zh=f"规则编号 {rule.id} 重复", en=f"rule id {rule.id} appears twice"))
+                shape.fault("rules", index, "id", zh=f"规则编号 {rule.id} 重复，另见 {rules[rule.id].path}", en=f"rule id {rule.id} appears twice; see {rules[rule.id].path}")
             rules[rule.id] = rule
     raise_problems(errors)
     return list(rules.values())
@@ -51,160 +51,208 @@ def item_scope(table: Table, standard: Standard, extra: dict[str, str] | None = 
     return Scope(columns, frozenset(standard.codes), aggregates=aggregates)
 
 
-def _file(document: YamlDocument, standard: Standard, errors: list[EastboundError]):
-    data = document.data if isinstance(document.data, dict) else {}
-    code = data.get("table")
+def _file(shape: Shape, standard: Standard) -> Iterator[tuple[int, Rule]]:
+    data = shape.root(("table", "rules", "note"))
+    code = shape.text(data.get("table"), "table")
     table = standard.tables.get(code)
     if table is None:
-        near = get_close_matches(str(code), standard.tables, 1)
-        hint_zh, hint_en = (f"，是否指 {near[0]}？", f"; did you mean {near[0]}?") if near else ("", "")
-        errors.append(document.broken("table", zh=f"标准 {standard.name} 没有表 {code}{hint_zh}", en=f"standard {standard.name} has no table {code}{hint_en}"))
+        zh, en = hint(code, standard.tables)
+        shape.fault("table", zh=f"标准 {standard.name} 没有表 {code}{zh}", en=f"standard {standard.name} has no table {code}{en}")
         return
-    for index, raw in enumerate(data.get("rules") or []):
-        rule = _rule(document, index, raw, table, standard, errors)
-        if rule:
+    for index, raw in enumerate(shape.listing(data.get("rules"), "rules")):
+        if not isinstance(raw, dict) or not isinstance(raw.get("id"), str):
+            shape.fault("rules", index, zh="规则缺少 id", en="a rule without id")
+            continue
+        before = len(shape.errors)
+        rule = _Reader(shape, ("rules", index), raw, table, standard).rule()
+        if rule and len(shape.errors) == before:
             yield index, rule
 
 
-def _rule(document: YamlDocument, index: int, raw: Any, table: Table, standard: Standard, errors: list[EastboundError]) -> Rule | None:
-    at = ("rules", index)
-    before = len(errors)
-    if not isinstance(raw, dict) or not raw.get("id"):
-        errors.append(document.broken(*at, zh="规则缺少 id", en="a rule without id"))
-        return None
-    rule_id = str(raw["id"])
-    for key in raw:
-        if key not in RULE_KEYS:
-            near = get_close_matches(str(key), RULE_KEYS, 1)
-            hint_zh, hint_en = (f"，是否指 {near[0]}？", f"; did you mean {near[0]}?") if near else ("", "")
-            errors.append(document.broken(*at, key, zh=f"{rule_id}：未知键 {key}{hint_zh}", en=f"{rule_id}: unknown key {key}{hint_en}"))
-    family = raw.get("family")
-    item = _item_of(document, at, rule_id, family, table, standard, errors)
-    if raw.get("severity") not in ("error", "warning"):
-        errors.append(document.broken(*at, "severity", zh=f"{rule_id}：severity 应为 error 或 warning", en=f"{rule_id}: severity must be error or warning"))
-    message = raw.get("message") or {}
-    if not isinstance(message, dict) or not {"zh", "en"} <= set(message):
-        errors.append(document.broken(*at, "message", zh=f"{rule_id}：message 需有 zh 与 en", en=f"{rule_id}: message needs zh and en"))
-        message = {}
-    shapes = [key for key in ("relation", "unique", "reconcile") if raw.get(key)]
-    if len(shapes) > 1 or (not shapes and "expect" not in raw):
-        errors.append(document.broken(*at, zh=f"{rule_id}：应有 expect、relation、unique、reconcile 之一", en=f"{rule_id}: give expect, or one of relation, unique, reconcile"))
-        return None
+class _Reader:
+    """Reads one rule; `at` is its place in the file."""
 
-    def parse(key: str, text: Any, scope: Scope, expect: str | None = "bool", where: tuple = ()) -> Expression | None:
+    def __init__(self, shape: Shape, at: tuple, raw: dict, table: Table, standard: Standard) -> None:
+        self.shape, self.at, self.raw, self.table, self.standard = shape, at, raw, table, standard
+        self.id = str(raw["id"])
+        self.own = item_scope(table, standard)
+
+    def fault(self, *at: Any, zh: str, en: str) -> None:
+        self.shape.fault(*self.at, *at, zh=f"{self.id}：{zh}", en=f"{self.id}: {en}")
+
+    def parse(self, text: Any, scope: Scope, *at: Any, expect: str | None = "bool") -> Expression | None:
         if text is None:
+            return None
+        if isinstance(text, (dict, list)):
+            self.fault(*at, zh="应是表达式", en="an expression is wanted here")
             return None
         try:
             return parse_expression(text, scope, expect)
         except ExpressionBroken as error:
-            errors.append(document.broken(*at, *(where or (key,)), zh=f"{rule_id}：{error.sentence('zh')}", en=f"{rule_id}: {error.sentence('en')}"))
+            self.fault(*at, zh=error.sentence("zh"), en=error.sentence("en"))
             return None
 
-    own = item_scope(table, standard)
-    relation = reconcile = None
-    unique: tuple[str, ...] = ()
-    expect_scope = own
-    if raw.get("relation"):
-        relation, expect_scope = _relation(document, at, rule_id, raw["relation"], table, standard, parse, errors)
-        if relation is None:
+    def rule(self) -> Rule | None:
+        raw = self.raw
+        for key in raw:
+            if key not in RULE_KEYS:
+                zh, en = hint(key, RULE_KEYS)
+                self.fault(key, zh=f"未知键 {key}{zh}", en=f"unknown key {key}{en}")
+        family = raw.get("family")
+        item = self.item(family)
+        if raw.get("severity") not in ("error", "warning"):
+            self.fault("severity", zh="severity 应为 error 或 warning", en="severity must be error or warning")
+        message = self.shape.texts(raw.get("message"), *self.at, "message")
+        if not (message.get("zh") and message.get("en")):
+            self.fault("message", zh="message 需有 zh 与 en", en="message needs zh and en")
+        kind = self.kind(family) if isinstance(family, str) else None
+        if item is None or kind is None:
             return None
-        if relation.aggregate and "expect" not in raw:
-            errors.append(document.broken(*at, zh=f"{rule_id}：有 aggregate 时需有 expect", en=f"{rule_id}: an aggregate relation needs expect"))
-    elif raw.get("unique"):
-        unique = tuple((raw["unique"] or {}).get("items") or ())
-        for name in unique:
-            if name not in table.by_code:
-                errors.append(document.broken(*at, "unique", zh=f"{rule_id}：没有数据项 {name}", en=f"{rule_id}: there is no item {name}"))
-        if not unique:
-            errors.append(document.broken(*at, "unique", zh=f"{rule_id}：unique.items 为空", en=f"{rule_id}: unique.items is empty"))
-    elif raw.get("reconcile"):
-        reconcile = _reconcile(document, at, rule_id, raw["reconcile"], standard, parse, errors)
-    effective = raw.get("effective") or {}
-    examples = raw.get("examples") or {}
-    for key in ("pass", "fail"):
-        if not examples.get(key):
-            errors.append(document.broken(*at, "examples", zh=f"{rule_id}：examples 缺少 {key} 样例", en=f"{rule_id}: examples has no {key} case"))
-    rule = Rule(
-        id=rule_id, table=table.code, item=item or "", family=str(family), severity=raw.get("severity", "error"),
-        message={k: str(v) for k, v in message.items()}, when=parse("when", raw.get("when"), own),
-        expect=parse("expect", raw.get("expect"), expect_scope), expected=parse("expected", raw.get("expected"), expect_scope, None),
-        relation=relation, unique=unique, reconcile=reconcile, basis=str(raw.get("basis") or ""), official_id=raw.get("official_id"),
-        effective_from=_date(effective.get("from")), effective_to=_date(effective.get("to")),
-        examples_pass=tuple(examples.get("pass") or ()), examples_fail=tuple(examples.get("fail") or ()),
-        path=str(document.path), line=document.line(*at),
-    )
-    return rule if len(errors) == before else None
+        relation = reconcile = None
+        unique: tuple[str, ...] = ()
+        scope = self.own
+        if kind == "relation":
+            relation, scope = self.relation()
+        elif kind == "unique":
+            unique = self.unique()
+        elif kind == "reconcile":
+            reconcile = self.reconcile()
+        effective = self.shape.mapping(raw.get("effective"), *self.at, "effective")
+        self.shape.keys(effective, ("from", "to"), *self.at, "effective")
+        examples = self.examples(kind)
+        return Rule(
+            id=self.id, table=self.table.code, item=item, family=family, severity=raw.get("severity"), message=message,
+            when=self.parse(raw.get("when"), self.own, "when"), expect=self.parse(raw.get("expect"), scope, "expect"),
+            expected=self.parse(raw.get("expected"), scope, "expected", expect=None), relation=relation, unique=unique, reconcile=reconcile,
+            basis=self.shape.text(raw.get("basis"), *self.at, "basis"), official_id=self.shape.text(raw.get("official_id"), *self.at, "official_id") or None,
+            effective_from=self.shape.day(effective.get("from"), *self.at, "effective", "from"),
+            effective_to=self.shape.day(effective.get("to"), *self.at, "effective", "to"),
+            examples_pass=examples["pass"], examples_fail=examples["fail"], path=str(self.shape.document.path), line=self.shape.document.line(*self.at),
+        )
 
+    def item(self, family: Any) -> str | None:
+        """The item that the id names; the id must fit table, family and standard."""
+        if not isinstance(family, str) or family not in FAMILIES:
+            zh, en = hint(family, FAMILIES)
+            self.fault("family", zh=f"未知规则类别 {family}，应为 {'、'.join(FAMILIES)}{zh}", en=f"family {family} is not one of {', '.join(FAMILIES)}{en}")
+            return None
+        match = re.fullmatch(r"([A-Z0-9]+)-([A-Z0-9_]+)-([A-Z0-9]+)-([A-Z]{2})-(\d{2,})", self.id)
+        if not match or match[1] != self.standard.prefix or match[2] != self.table.code or match[4] != FAMILIES[family]:
+            wanted = f"{self.standard.prefix}-{self.table.code}-<item>-{FAMILIES[family]}-<nn>"
+            self.fault("id", zh=f"规则编号应形如 {wanted}", en=f"the rule's id should read {wanted}")
+            return None
+        if match[3] not in self.table.by_code:
+            zh, en = hint(match[3], self.table.by_code)
+            self.fault("id", zh=f"表 {self.table.code} 没有数据项 {match[3]}{zh}", en=f"table {self.table.code} has no item {match[3]}{en}")
+            return None
+        return match[3]
 
-def _item_of(document: YamlDocument, at: tuple, rule_id: str, family: Any, table: Table, standard: Standard,
-             errors: list[EastboundError]) -> str | None:
-    match = re.fullmatch(r"([A-Z0-9]+)-([A-Z0-9_]+)-([A-Z0-9]+)-([A-Z]{2})-(\d{2,})", rule_id)
-    if family not in FAMILIES:
-        errors.append(document.broken(*at, "family", zh=f"{rule_id}：未知规则类别 {family}，应为 {'、'.join(FAMILIES)}",
-                                      en=f"{rule_id}: family {family} is not one of {', '.join(FAMILIES)}"))
-        return None
-    if not match or match[1] != standard.prefix or match[2] != table.code or match[4] != FAMILIES[family]:
-        wanted = f"{standard.prefix}-{table.code}-<item>-{FAMILIES[family]}-<nn>"
-        errors.append(document.broken(*at, "id", zh=f"规则编号 {rule_id} 应形如 {wanted}", en=f"rule id {rule_id} should read {wanted}"))
-        return None
-    if match[3] not in table.by_code:
-        near = get_close_matches(match[3], table.by_code, 1)
-        hint_zh, hint_en = (f"，是否指 {near[0]}？", f"; did you mean {near[0]}?") if near else ("", "")
-        errors.append(document.broken(*at, "id", zh=f"{rule_id}：表 {table.code} 没有数据项 {match[3]}{hint_zh}",
-                                      en=f"{rule_id}: table {table.code} has no item {match[3]}{hint_en}"))
-        return None
-    return match[3]
+    def kind(self, family: Any) -> str | None:
+        """row, relation, unique or reconcile; keys that its kind would not read are faults, not silently passed over."""
+        shapes = [key for key in ("relation", "unique", "reconcile") if self.raw.get(key)]
+        if len(shapes) > 1 or (not shapes and self.raw.get("expect") is None):
+            self.fault(zh="应有 expect、relation、unique、reconcile 之一", en="give expect, or one of relation, unique, reconcile")
+            return None
+        kind = shapes[0] if shapes else "row"
+        wanted = {"relation": "relation", "uniqueness": "unique", "reconciliation": "reconcile"}
+        if family in FAMILIES and kind != wanted.get(family, "row"):
+            needed = wanted.get(family, "expect")
+            self.fault("family", zh=f"类别 {family} 需有 {needed}", en=f"family {family} needs {needed}")
+        unread = {"row": (), "relation": ("expected",), "unique": ("expect", "expected"), "reconcile": ("when", "expect", "expected")}[kind]
+        for key in unread:
+            if self.raw.get(key) is not None:
+                self.fault(key, zh=f"{kind} 规则不能有 {key}", en=f"a {kind} rule takes no {key}")
+        return kind
 
+    def unique(self) -> tuple[str, ...]:
+        raw = self.shape.mapping(self.raw["unique"], *self.at, "unique")
+        self.shape.keys(raw, ("items",), *self.at, "unique")
+        items = self.shape.names(raw.get("items"), *self.at, "unique", "items")
+        self.known(items, self.table, "unique")
+        if not items:
+            self.fault("unique", zh="unique.items 为空", en="unique.items is empty")
+        return items
 
-def _relation(document: YamlDocument, at: tuple, rule_id: str, raw: dict, table: Table, standard: Standard, parse, errors):
-    at = (*at, "relation")
-    target = standard.tables.get(raw.get("to"))
-    if target is None or set(raw) - {"to", "on", "to_where", "aggregate"} or not isinstance(raw.get("on"), dict):
-        errors.append(document.broken(*at, zh=f"{rule_id}：relation 应含 to（已有的表）与 on，可含 to_where、aggregate",
-                                      en=f"{rule_id}: relation takes to (an existing table) and on, and may take to_where and aggregate"))
-        return None, None
-    for own, other in raw["on"].items():
-        if own not in table.by_code or other not in target.by_code:
-            errors.append(document.broken(*at, "on", zh=f"{rule_id}：{table.code}.{own} 或 {target.code}.{other} 不存在",
-                                          en=f"{rule_id}: {table.code}.{own} or {target.code}.{other} does not exist"))
-            return None, None
-        if TYPE_FAMILIES[table.by_code[own].type] != TYPE_FAMILIES[target.by_code[other].type]:
-            errors.append(document.broken(*at, "on", zh=f"{rule_id}：{own} 与 {other} 类型不同", en=f"{rule_id}: {own} and {other} differ in type"))
-    partner = item_scope(target, standard)
-    aggregates = {name: parse("aggregate", text, item_scope(target, standard, aggregates=True), None, ("relation", "aggregate", name))
-                  for name, text in (raw.get("aggregate") or {}).items()}
-    if None in aggregates.values():
-        return None, None
-    extra = {name: e.family for name, e in aggregates.items() if e}
-    if not aggregates:
-        extra = {f"{target.code}.{name}": family for name, family in partner.columns.items()}
-    relation = Relation(target.code, {str(k): str(v) for k, v in raw["on"].items()},
-                        parse("to_where", raw.get("to_where"), partner, "bool", ("relation", "to_where")), aggregates)
-    return relation, item_scope(table, standard, extra)
+    def known(self, names: Sequence[str], table: Table, *at: Any) -> bool:
+        mapped = [item.code for item in table.mapped_items]
+        missing = [name for name in names if name not in mapped]
+        for name in missing:
+            zh, en = hint(name, mapped)
+            self.fault(*at, zh=f"{table.code} 没有数据项 {name}{zh}", en=f"{table.code} has no item {name}{en}")
+        return not missing
 
+    def relation(self) -> tuple[Relation | None, Scope]:
+        raw = self.shape.mapping(self.raw["relation"], *self.at, "relation")
+        code = self.shape.text(raw.get("to"), *self.at, "relation", "to")
+        target = self.standard.tables.get(code)
+        on = {str(own): self.shape.text(other, *self.at, "relation", "on", own) for own, other in self.shape.mapping(raw.get("on"), *self.at, "relation", "on").items()}
+        if target is None or set(raw) - {"to", "on", "to_where", "aggregate"} or not on:
+            zh, en = hint(code, self.standard.tables) if target is None else ("", "")
+            self.fault("relation", zh=f"relation 应含 to（已有的表）与 on，可含 to_where、aggregate{zh}",
+                       en=f"relation takes to (an existing table) and on, and may take to_where and aggregate{en}")
+            return None, self.own
+        own_known, other_known = self.known(list(on), self.table, "relation", "on"), self.known(list(on.values()), target, "relation", "on")
+        if not own_known or not other_known:
+            return None, self.own
+        for own, other in on.items():
+            if TYPE_FAMILIES[self.table.by_code[own].type] != TYPE_FAMILIES[target.by_code[other].type]:
+                self.fault("relation", "on", zh=f"{own} 与 {other} 类型不同", en=f"{own} and {other} differ in type")
+        partner = item_scope(target, self.standard)
+        aggregates: dict[str, Expression] = {}
+        for name, text in self.shape.mapping(raw.get("aggregate"), *self.at, "relation", "aggregate").items():
+            value = self.parse(text, item_scope(target, self.standard, aggregates=True), "relation", "aggregate", name, expect=None)
+            if name in self.own.columns:
+                self.fault("relation", "aggregate", name, zh=f"{name} 与本表数据项同名，请改名", en=f"{name} is the name of an item of this table; choose another")
+            if value is not None:
+                aggregates[str(name)] = value
+        if raw.get("aggregate") and self.raw.get("expect") is None:
+            self.fault(zh="有 aggregate 时需有 expect", en="an aggregate relation needs expect")
+        extra = {name: e.family for name, e in aggregates.items()} or {f"{target.code}.{name}": family for name, family in partner.columns.items()}
+        where = self.parse(raw.get("to_where"), partner, "relation", "to_where")
+        return Relation(target.code, on, where, aggregates), item_scope(self.table, self.standard, extra)
 
-def _reconcile(document: YamlDocument, at: tuple, rule_id: str, raw: dict, standard: Standard, parse, errors) -> Reconcile | None:
-    sides: list[Side] = []
-    for key in ("left", "right"):
-        side = raw.get(key) or {}
-        table = standard.tables.get(side.get("table"))
+    def reconcile(self) -> Reconcile | None:
+        raw = self.shape.mapping(self.raw["reconcile"], *self.at, "reconcile")
+        self.shape.keys(raw, ("left", "right", "tolerance"), *self.at, "reconcile")
+        left, right = self.side(raw, "left"), self.side(raw, "right")
+        tolerance = raw.get("tolerance") or 0
+        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance < float("inf"):
+            self.fault("reconcile", "tolerance", zh="tolerance 应为非负数", en="tolerance should be a number from 0 on")
+            return None
+        if left is None or right is None:
+            return None
+        families = [[TYPE_FAMILIES[self.standard.tables[side.table].by_code[name].type] for name in side.by] for side in (left, right)]
+        if families[0] != families[1]:
+            self.fault("reconcile", zh="两侧分组项的个数或类型不同", en="the two sides group by different numbers or types of items")
+        return Reconcile(left, right, float(tolerance))
+
+    def side(self, raw: dict, key: str) -> Side | None:
+        side = self.shape.mapping(raw.get(key), *self.at, "reconcile", key)
+        table = self.standard.tables.get(self.shape.text(side.get("table"), *self.at, "reconcile", key, "table"))
         if table is None or set(side) - {"table", "value", "by", "where"}:
-            errors.append(document.broken(*at, "reconcile", key, zh=f"{rule_id}：{key} 应含 table、value、by，可含 where",
-                                          en=f"{rule_id}: {key} takes table, value and by, and may take where"))
+            self.fault("reconcile", key, zh=f"{key} 应含 table、value、by，可含 where", en=f"{key} takes table, value and by, and may take where")
             return None
-        by = tuple(side.get("by") or ())
-        for name in by:
-            if name not in table.by_code:
-                errors.append(document.broken(*at, "reconcile", key, "by", zh=f"{rule_id}：{table.code} 没有数据项 {name}", en=f"{rule_id}: {table.code} has no item {name}"))
-        value = parse("value", side.get("value"), item_scope(table, standard, aggregates=True), "number", ("reconcile", key, "value"))
-        where = parse("where", side.get("where"), item_scope(table, standard), "bool", ("reconcile", key, "where"))
-        if value is None:
-            return None
-        sides.append(Side(table.code, value, by, where))
-    if len(sides[0].by) != len(sides[1].by):
-        errors.append(document.broken(*at, "reconcile", zh=f"{rule_id}：两侧分组项个数不同", en=f"{rule_id}: the two sides group by different numbers of items"))
-    return Reconcile(sides[0], sides[1], float(raw.get("tolerance") or 0))
+        by = self.shape.names(side.get("by"), *self.at, "reconcile", key, "by")
+        known = self.known(by, table, "reconcile", key, "by")
+        if side.get("value") is None:
+            self.fault("reconcile", key, zh=f"{key} 缺少 value", en=f"{key} has no value")
+        value = self.parse(side.get("value"), item_scope(table, self.standard, aggregates=True), "reconcile", key, "value", expect="number")
+        where = self.parse(side.get("where"), item_scope(table, self.standard), "reconcile", key, "where")
+        return Side(table.code, value, by, where) if known and value is not None else None
 
-
-def _date(value: Any) -> date | None:
-    return value if isinstance(value, date) else date.fromisoformat(value) if value else None
+    def examples(self, kind: str) -> dict[str, tuple[dict, ...]]:
+        raw = self.shape.mapping(self.raw.get("examples"), *self.at, "examples")
+        self.shape.keys(raw, ("pass", "fail"), *self.at, "examples")
+        found: dict[str, tuple[dict, ...]] = {}
+        for key in ("pass", "fail"):
+            listed = self.shape.listing(raw.get(key), *self.at, "examples", key)
+            for number, example in enumerate(listed):
+                good = isinstance(example, dict) and (kind == "row" or all(
+                    isinstance(rows, list) and all(isinstance(row, dict) for row in rows) for rows in example.values()))
+                if not good:
+                    what = ("一行数据", "a row") if kind == "row" else ("{表: [行, ...]}", "{TABLE: [row, ...]}")
+                    self.fault("examples", key, number, zh=f"样例应写作 {what[0]}", en=f"an example should be {what[1]}")
+            if not listed:
+                self.fault("examples", zh=f"examples 缺少 {key} 样例", en=f"examples has no {key} case")
+            found[key] = tuple(listed)
+        return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from datetime import date
 from pathlib import Path
 
 from etl.errors import EastboundError
+from etl.packs.csvfile import read_csv
+from etl.packs.shape import Shape
 from etl.packs.yamlfile import PackFileBroken, read_yaml
 from etl.standard.definition import CodeTable, CodeValue
 
@@ -23,23 +24,24 @@ def load_codes(folder: Path, errors: list[EastboundError]) -> dict[str, CodeTabl
     index_path = folder / "index.yaml"
     if not index_path.is_file():
         return {}
-    document = read_yaml(index_path)
+    shape = Shape(read_yaml(index_path), errors)
     tables: dict[str, CodeTable] = {}
-    listed = (document.data or {}).get("tables") or {}
-    for code, about in listed.items():
+    listed = shape.mapping(shape.root({"tables", "note"}).get("tables"), "tables")
+    for key, raw in listed.items():
+        code, at = str(key), ("tables", key)
+        about = shape.mapping(raw, *at)
+        shape.keys(about, {"name", "provenance", "source", "note"}, *at)
         path = folder / f"{code}.csv"
         if not path.is_file():
-            errors.append(document.broken("tables", code, zh=f"缺少文件 {path.name}", en=f"file {path.name} is missing"))
+            shape.fault(*at, zh=f"缺少文件 {path.name}", en=f"file {path.name} is missing")
             continue
-        values = read_code_file(path, errors)
-        names = about.get("name") or {}
-        tables[str(code)] = CodeTable(
-            code=str(code), name=names if isinstance(names, dict) else {"zh": str(names)},
-            provenance=str(about.get("provenance") or ""), source=str(about.get("source") or ""), values=values, path=path,
+        tables[code] = CodeTable(
+            code=code, name=shape.texts(about.get("name"), *at, "name"), provenance=shape.text(about.get("provenance"), *at, "provenance"),
+            source=shape.text(about.get("source"), *at, "source"), values=read_code_file(path, errors), path=path,
         )
     for path in sorted(folder.glob("*.csv")):
-        if path.stem not in tables and path.stem not in listed:
-            errors.append(document.broken("tables", zh=f"代码表文件 {path.name} 未列入 index.yaml", en=f"code table file {path.name} is not listed in index.yaml"))
+        if path.stem not in {str(key) for key in listed}:
+            shape.fault("tables", zh=f"代码表文件 {path.name} 未列入 index.yaml", en=f"code table file {path.name} is not listed in index.yaml")
     return tables
 
 
@@ -47,31 +49,33 @@ def read_code_file(path: Path, errors: list[EastboundError]) -> tuple[CodeValue,
     """Read one code table; columns as in COLUMNS, dates ISO or empty."""
     values: list[CodeValue] = []
     spans: dict[str, list[tuple[date, date, int]]] = {}
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if reader.fieldnames is None or reader.fieldnames[:2] != COLUMNS[:2] or set(reader.fieldnames) - set(COLUMNS):
-            errors.append(PackFileBroken(path=str(path), line=1, problem_zh=f"首行应为 {','.join(COLUMNS)}",
-                                         problem_en=f"the first line should read {','.join(COLUMNS)}"))
-            return ()
-        for row in reader:
-            line = reader.line_num
-            code, name = (row.get("code") or "").strip(), (row.get("name") or "").strip()
-            if not code or not name or None in row:
-                errors.append(PackFileBroken(path=str(path), line=line, problem_zh="代码或名称为空，或列数不符",
-                                             problem_en="code or name is empty, or the number of columns differs"))
-                continue
-            try:
-                start, end = (date.fromisoformat(row[key]) if row.get(key) else None for key in ("valid_from", "valid_to"))
-            except ValueError:
-                errors.append(PackFileBroken(path=str(path), line=line, problem_zh="日期应为 YYYY-MM-DD", problem_en="dates should be YYYY-MM-DD"))
-                continue
-            first, last = start or date.min, end or date.max
-            if first > last:
-                errors.append(PackFileBroken(path=str(path), line=line, problem_zh="valid_from 晚于 valid_to", problem_en="valid_from is after valid_to"))
-            for other_first, other_last, other_line in spans.get(code, ()):
-                if first <= other_last and other_first <= last:
-                    errors.append(CodeDatesOverlap(path=str(path), line=line, code=code, other=other_line))
-                    break
-            spans.setdefault(code, []).append((first, last, line))
-            values.append(CodeValue(code, name, row.get("name_en") or "", start, end, row.get("provenance") or ""))
+
+    def fault(line: int, zh: str, en: str) -> None:
+        errors.append(PackFileBroken(path=str(path), line=line, problem_zh=zh, problem_en=en))
+
+    for line, row in read_csv(path, COLUMNS, 2, errors):
+        code, name = row["code"], row["name"]
+        if not code or not name:
+            fault(line, "代码或名称为空", "code or name is empty")
+            continue
+        try:
+            start, end = (_day(row[key]) for key in ("valid_from", "valid_to"))
+        except ValueError:
+            fault(line, "日期应为 YYYY-MM-DD", "dates should be YYYY-MM-DD")
+            continue
+        first, last = start or date.min, end or date.max
+        if first > last:
+            fault(line, "valid_from 晚于 valid_to", "valid_from is after valid_to")
+        for other_first, other_last, other_line in spans.get(code, ()):
+            if first <= other_last and other_first <= last:
+                errors.append(CodeDatesOverlap(path=str(path), line=line, code=code, other=other_line))
+                break
+        spans.setdefault(code, []).append((first, last, line))
+        values.append(CodeValue(code, name, row["name_en"], start, end, row["provenance"]))
     return tuple(values)
+
+
+def _day(text: str) -> date | None:
+    if len(text) not in (0, 10):
+        raise ValueError(text)
+    return date.fromisoformat(text) if text else None
