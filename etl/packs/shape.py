@@ -32,6 +32,7 @@ class Shape:
         """The whole document, which must hold keys and values, all of them known."""
         data = self.mapping(self.document.data)
         self.keys(data, known)
+        self.texts(data.get("note"), "note")
         return data
 
     def keys(self, data: dict, known: Iterable[str], *at: Any) -> None:
@@ -72,7 +73,9 @@ class Shape:
         return "" if value is None else str(value)
 
     def texts(self, value: Any, *at: Any) -> dict[str, str]:
-        """{zh: ..., en: ...}, or one text that is taken as Chinese."""
+        """{zh: ..., en: ...}, or one text that is taken as Chinese. A text with a comma and without quotes ends up as a key."""
+        if isinstance(value, dict):
+            self.keys(value, ("zh", "en"), *at)
         if isinstance(value, dict) and not any(isinstance(v, (dict, list)) for v in value.values()):
             return {str(key): str(text) for key, text in value.items() if text is not None}
         text = self.text(value, *at)

@@ -58,6 +58,22 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class FieldLayout:
+    """What a pack says of a field's place in a fixed-width record; None = as the format says for its type.
+
+    `width` counts bytes of the file's encoding, `position` counts bytes from 1.
+    """
+
+    width: int | None = None
+    position: int | None = None
+    align: str | None = None
+    padding: str | None = None
+    sign: str | None = None
+    decimals: str | None = None
+    null: str | None = None
+
+
+@dataclass(frozen=True)
 class DataItem:
     """A data item (数据项). `length` counts in the standard's unit for text and digits for numbers."""
 
@@ -80,6 +96,12 @@ class DataItem:
     length_provenance: str = ""
     note: Any = ""
     line: int = 0
+    effective_from: date | None = None
+    effective_to: date | None = None
+    layout: FieldLayout = FieldLayout()
+
+    def in_force(self, day: date) -> bool:
+        return (self.effective_from is None or self.effective_from <= day) and (self.effective_to is None or day <= self.effective_to)
 
     @property
     def assigned(self) -> bool:
@@ -102,10 +124,21 @@ class Table:
     note: Any = ""
     submitted: bool = True
     path: Path | None = None
+    effective_from: date | None = None
+    effective_to: date | None = None
+    reserved: tuple[FieldLayout, ...] = ()
+
+    def in_force(self, day: date) -> bool:
+        return (self.effective_from is None or self.effective_from <= day) and (self.effective_to is None or day <= self.effective_to)
 
     @cached_property
     def by_code(self) -> dict[str, DataItem]:
         return {item.code: item for item in self.items}
+
+    @cached_property
+    def transaction_item(self) -> DataItem | None:
+        """The item that groups the rows of one business event over all tables, where the table has one."""
+        return next((item for item in self.items if item.role == "transaction"), None)
 
     @cached_property
     def key_items(self) -> tuple[DataItem, ...]:
@@ -134,12 +167,52 @@ class FileFormat:
 
 
 @dataclass(frozen=True)
+class EnvelopeField:
+    """A field of a header or trailer record: a constant `text`, or what `name` stands for.
+
+    Names: table, company, period_start, period_end, report_date, rows (data records), records (with header and trailer),
+    sum (of `items[table]`; 0 for a table that is not named there). `date` is the pattern of a date.
+    """
+
+    name: str = ""
+    text: str = ""
+    items: dict[str, str] = field(default_factory=dict)
+    date: str = ""
+    layout: FieldLayout = FieldLayout()
+
+
+@dataclass(frozen=True)
+class FixedFormat(FileFormat):
+    """A fixed-width format: every data record of a table has the same length in bytes, and a line end.
+
+    `align` and `padding` are given for text (dates count as text) and number; a null is the text `null`, filled with blanks.
+    """
+
+    kind: str = "fixed"
+    separator: str = ""
+    align: dict[str, str] = field(default_factory=lambda: {"text": "left", "number": "right"})
+    padding: dict[str, str] = field(default_factory=lambda: {"text": " ", "number": "0"})
+    sign: str = "leading"
+    decimals: str = "point"
+    head: tuple[EnvelopeField, ...] = ()
+    trail: tuple[EnvelopeField, ...] = ()
+
+
+@dataclass(frozen=True)
 class SerialFormat:
     """How serial numbers (流水号) are built."""
 
     item: str = "LSH"
     pattern: str = "{company}{report_date:%Y%m%d}{sequence:010d}"
     length: int = 24
+
+
+@dataclass(frozen=True)
+class PackageForm:
+    """How a sealed package is made up: a folder of files (`folder`), or that and the registry's zip of them (`zip`)."""
+
+    kind: str = "folder"
+    batch_kind: str = "INC"
 
 
 @dataclass(frozen=True)
@@ -153,7 +226,7 @@ class Standard:
     frequency: str
     on_error: Literal["block_package", "hold_transactions"]
     company_codes: str | None
-    serial: SerialFormat
+    serial: SerialFormat | None
     format: FileFormat
     masking: dict[str, dict[str, Any]]
     tables: dict[str, Table]
@@ -166,6 +239,15 @@ class Standard:
     provenance: Any = ""
     basis: Any = ""
     folder: Path | None = None
+    family: str = ""
+    transaction: SerialFormat | None = None
+    package: PackageForm = PackageForm()
+
+    @cached_property
+    def sends_clear(self) -> bool:
+        """True when a private item leaves the house as it is: what is written is then personal data itself."""
+        private = {item.privacy for table in self.submitted_tables for item in table.items if item.privacy}
+        return any((self.masking.get(privacy) or {}).get("transform") == "clear" for privacy in private)
 
     @cached_property
     def submitted_tables(self) -> tuple[Table, ...]:

@@ -13,20 +13,26 @@ from etl.packs.shape import Shape, hint
 from etl.packs.yamlfile import read_yaml
 from etl.standard.codes import load_codes
 from etl.standard.crosscheck import check_conditions, check_references
-from etl.standard.definition import CodeTable, DataItem, FileFormat, Reference, SerialFormat, Standard, Table
+from etl.standard.definition import CodeTable, DataItem, FileFormat, PackageForm, Reference, SerialFormat, Standard, Table
+from etl.standard.effective import in_force_on
+from etl.standard.layout_loader import LAYOUT_KEYS, check_layouts, field_layout, fixed_options, reserved_stretches
 from etl.standard.values import value_fault
 
 ITEM_TYPES = ("text", "integer", "decimal", "date")
-ROLES = ("serial", "company_code", "company_name")
+ROLES = ("serial", "company_code", "company_name", "transaction")
+FREQUENCIES = ("daily", "monthly", "quarterly", "yearly")
+CAPTURES = ("full", "incremental", "change")
 PRIVACY_CLASSES = ("name", "id_number", "phone", "account", "email", "address")
 ITEM_KEYS = {
     "code", "name", "type", "length", "scale", "required", "key", "role", "privacy", "privacy_when", "codes", "send",
-    "allow", "default", "refs", "provenance", "length_provenance", "note",
+    "allow", "default", "refs", "provenance", "length_provenance", "note", "effective",
+    *LAYOUT_KEYS,
 }
-TABLE_KEYS = {"table", "number", "name", "subject", "level", "capture", "provenance", "note", "submitted", "items"}
+TABLE_KEYS = {"table", "number", "name", "subject", "level", "capture", "provenance", "note", "submitted", "items", "effective", "reserved"}
 STANDARD_KEYS = {
     "standard", "prefix", "name", "version", "regulator", "basis", "provenance", "effective", "frequency", "deadline",
-    "on_error", "hold_key", "company_codes", "serial", "format", "open_ended", "masking", "note",
+    "on_error", "hold_key", "company_codes", "serial", "format", "open_ended", "masking", "note", "family",
+    "transaction", "package",
 }
 
 
@@ -41,13 +47,17 @@ def standard_names(roots: PackRoots | None = None) -> list[str]:
     return sorted(name for name, path in folders.items() if (path / "standard.yaml").is_file())
 
 
-def load_standard(name: str, roots: PackRoots | None = None) -> Standard:
-    """Load the standard `name`. Raises StandardUnknown, PackFileBroken, or Problems listing all faults."""
+def load_standard(name: str, roots: PackRoots | None = None, on: date | None = None) -> Standard:
+    """Load the standard `name`; with `on`, without the tables and items that are not in force on that day.
+
+    Raises StandardUnknown, PackFileBroken, or Problems listing all faults.
+    """
     roots = roots or PackRoots.of()
     folder = roots.standard(name)
     if folder is None or not (folder / "standard.yaml").is_file():
         raise StandardUnknown(name=name, known=", ".join(standard_names(roots)) or "-")
-    return load_standard_folder(folder)
+    loaded = load_standard_folder(folder)
+    return loaded if on is None else in_force_on(loaded, on)
 
 
 def load_standard_folder(folder: Path) -> Standard:
@@ -69,6 +79,8 @@ def load_standard_folder(folder: Path) -> Standard:
     standard = _standard(Shape(document, errors), tables, codes)
     check_references(tables, shapes)
     check_conditions(tables, shapes, codes)
+    if standard is not None:
+        check_layouts(standard, Shape(document, errors), shapes)
     raise_problems(errors)
     assert standard is not None
     return standard
@@ -89,21 +101,63 @@ def _standard(shape: Shape, tables: dict[str, Table], codes: dict[str, CodeTable
     if company_codes and company_codes not in codes:
         zh, en = hint(company_codes, codes)
         shape.fault("company_codes", zh=f"代码表 {company_codes} 不存在{zh}", en=f"code table {company_codes} does not exist{en}")
-    effective = shape.mapping(data.get("effective"), "effective")
-    shape.keys(effective, ("from", "to"), "effective")
+    effective_from, effective_to = _effective(shape, data.get("effective"), "effective")
     masking = shape.mapping(data.get("masking"), "masking")
     shape.keys(masking, PRIVACY_CLASSES, "masking")
+    for key in ("regulator", "basis"):
+        shape.texts(data.get(key), key)
+    deadline = shape.mapping(data.get("deadline"), "deadline")
+    shape.keys(deadline, ("day", "days_after"), "deadline")
     return Standard(
         name=shape.text(data["standard"], "standard"), prefix=shape.text(data["prefix"], "prefix"), title=shape.texts(data["name"], "name"),
-        version=shape.text(data["version"], "version"), frequency=shape.text(data["frequency"], "frequency"),
+        version=shape.text(data["version"], "version"), frequency=shape.one_of(data["frequency"], FREQUENCIES, "frequency"),
         on_error=shape.one_of(data.get("on_error"), ("block_package", "hold_transactions"), "on_error", default="block_package"),
-        company_codes=company_codes, serial=_options(shape, data, "serial", SerialFormat()), format=_format(shape, data),
+        company_codes=company_codes, serial=_serial(shape, data, tables), format=_format(shape, data),
+        transaction=_transaction(shape, data, tables), package=_package(shape, data),
         masking={str(key): shape.mapping(value, "masking", key) for key, value in masking.items()}, tables=tables, codes=codes,
-        effective_from=shape.day(effective.get("from"), "effective", "from"), effective_to=shape.day(effective.get("to"), "effective", "to"),
+        effective_from=effective_from, effective_to=effective_to, family=shape.text(data.get("family"), "family"),
         hold_key=shape.names(data.get("hold_key"), "hold_key"), open_ended=shape.day(data.get("open_ended"), "open_ended") or date(9999, 12, 31),
-        deadline=shape.mapping(data.get("deadline"), "deadline"), provenance=data.get("provenance", ""), basis=data.get("basis", ""),
+        deadline=deadline, provenance=data.get("provenance", ""), basis=data.get("basis", ""),
         folder=folder,
     )
+
+
+def _serial(shape: Shape, data: dict, tables: dict[str, Table]) -> SerialFormat | None:
+    """How serial numbers are built; `serial: null` is a standard without them."""
+    if "serial" not in data or data["serial"] is not None:
+        return _options(shape, data, "serial", SerialFormat())
+    for table in tables.values():
+        if any(item.role == "serial" for item in table.items):
+            shape.fault("serial", zh=f"serial 为 null，但表 {table.code} 有 role: serial 的数据项", en=f"serial is null, but table {table.code} has an item with role: serial")
+    return None
+
+
+def _transaction(shape: Shape, data: dict, tables: dict[str, Table]) -> SerialFormat | None:
+    """How transaction numbers are built; wanted as soon as an item has role: transaction."""
+    if data.get("transaction") is not None:
+        return _options(shape, data, "transaction", SerialFormat(item=""))
+    for table in tables.values():
+        if table.transaction_item:
+            shape.fault(zh=f"表 {table.code} 有 role: transaction 的数据项，standard.yaml 应有 transaction（编号格式）",
+                        en=f"table {table.code} has an item with role: transaction, so standard.yaml needs transaction (the number's form)")
+    return None
+
+
+def _package(shape: Shape, data: dict) -> PackageForm:
+    form = _options(shape, data, "package", PackageForm())
+    shape.one_of(form.kind, ("folder", "zip"), "package", "kind")
+    shape.one_of(form.batch_kind, ("INC", "FAI", "HIS", "DET"), "package", "batch_kind")
+    return form
+
+
+def _effective(shape: Shape, raw: Any, *at: Any) -> tuple[date | None, date | None]:
+    """The first and the last day of force; None = open."""
+    raw = shape.mapping(raw, *at)
+    shape.keys(raw, ("from", "to"), *at)
+    first, last = shape.day(raw.get("from"), *at, "from"), shape.day(raw.get("to"), *at, "to")
+    if first and last and first > last:
+        shape.fault(*at, zh=f"effective：from {first} 晚于 to {last}", en=f"effective: from {first} is after to {last}")
+    return first, last
 
 
 def _options(shape: Shape, data: dict, key: str, defaults: Any) -> Any:
@@ -126,13 +180,14 @@ def _options(shape: Shape, data: dict, key: str, defaults: Any) -> Any:
 
 
 def _format(shape: Shape, data: dict) -> FileFormat:
-    file_format = _options(shape, data, "format", FileFormat())
+    raw = shape.mapping(data.get("format"), "format")
+    file_format = fixed_options(shape, raw) if raw.get("kind") == "fixed" else _options(shape, data, "format", FileFormat())
     try:
         "".encode(file_format.encoding)
     except LookupError:
         shape.fault("format", "encoding", zh=f"未知编码 {file_format.encoding}", en=f"unknown encoding {file_format.encoding}")
-    if file_format.kind != "delimited":
-        shape.fault("format", "kind", zh=f"不支持的文件格式 {file_format.kind}，目前支持 delimited", en=f"file format {file_format.kind} is not supported; use delimited")
+    if file_format.kind not in ("delimited", "fixed"):
+        shape.fault("format", "kind", zh=f"不支持的文件格式 {file_format.kind}，应为 delimited 或 fixed", en=f"file format {file_format.kind} is not supported; use delimited or fixed")
     if file_format.length_unit not in ("bytes", "characters"):
         shape.fault("format", "length_unit", zh="length_unit 应为 bytes 或 characters", en="length_unit must be bytes or characters")
     return file_format
@@ -157,12 +212,14 @@ def _table(shape: Shape, codes: dict[str, CodeTable]) -> Table | None:
         items[item.code] = item
     if not any(item.key and not item.assigned for item in items.values()):
         shape.fault("items", zh="没有任何数据项标记 key: true，无法识别一行", en="no item has key: true, so a row cannot be told from another")
+    effective_from, effective_to = _effective(shape, data.get("effective"), "effective")
     return Table(
         code=shape.text(data["table"], "table"), name=shape.texts(data["name"], "name"), number=shape.number(data.get("number"), "number"),
         subject=shape.texts(data.get("subject"), "subject"), level=shape.number(data.get("level"), "level"),
-        capture=shape.text(data.get("capture"), "capture") or "full", items=tuple(items.values()),
+        capture=shape.one_of(data.get("capture"), CAPTURES, "capture", default="full"), items=tuple(items.values()),
         provenance=shape.text(data.get("provenance"), "provenance"), note=data.get("note") or "",
         submitted=shape.flag(data.get("submitted"), "submitted", default=True), path=shape.document.path,
+        effective_from=effective_from, effective_to=effective_to, reserved=reserved_stretches(shape, data.get("reserved")),
     )
 
 
@@ -173,6 +230,7 @@ def _item(shape: Shape, index: int, raw: Any, codes: dict[str, CodeTable]) -> Da
         return None
     code, item_type = raw["code"], raw.get("type")
     shape.keys(raw, ITEM_KEYS, *at)
+    shape.texts(raw.get("note"), *at, "note")
     if item_type not in ITEM_TYPES:
         shape.fault(*at, "type", zh=f"{code} 的类型 {item_type!r} 无效，应为 {'、'.join(ITEM_TYPES)}", en=f"{code}: type {item_type!r} is not one of {', '.join(ITEM_TYPES)}")
         return None
@@ -189,6 +247,7 @@ def _item(shape: Shape, index: int, raw: Any, codes: dict[str, CodeTable]) -> Da
         shape.fault(*at, "codes", zh=f"{code} 引用的代码表 {codes_name} 不存在{zh}", en=f"{code} names code table {codes_name}, which does not exist{en}")
     if codes_name and item_type != "text":
         shape.fault(*at, "codes", zh=f"{code} 引用代码表，类型应为 text", en=f"{code} names a code table, so its type must be text")
+    effective_from, effective_to = _effective(shape, raw.get("effective"), *at, "effective")
     item = DataItem(
         code=code, name=shape.texts(raw.get("name"), *at, "name"), type=item_type, length=length, scale=scale,
         required=shape.flag(raw.get("required"), *at, "required"), key=shape.flag(raw.get("key"), *at, "key"),
@@ -198,6 +257,7 @@ def _item(shape: Shape, index: int, raw: Any, codes: dict[str, CodeTable]) -> Da
         default=raw.get("default"), refs=_reference(shape, code, raw.get("refs"), *at, "refs"),
         provenance=shape.text(raw.get("provenance"), *at, "provenance"), length_provenance=shape.text(raw.get("length_provenance"), *at, "length_provenance"),
         note=raw.get("note") or "", line=shape.document.line(*at),
+        effective_from=effective_from, effective_to=effective_to, layout=field_layout(shape, raw, *at),
     )
     wrong = value_fault(item, item.default) if item.default is not None else None
     if wrong:
