@@ -1,67 +1,69 @@
 """The general ledger: one balanced voucher per day, branch and source, and the monthly balances that follow from them.
 
 Premiums are booked on the day they are confirmed, claims on the day they are closed (paid out days later), other payouts on
-the day they are paid. Income and expense are carried to retained earnings by a voucher at each year's end.
+the day they are paid, commissions and expenses month by month. Income and expense are carried to retained earnings by a
+voucher at each year's end.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from etl.demo.columns import Frame, days, objects, take
+from etl.demo.columns import Frame, blank, days, objects, take
+from etl.demo.expenses import commission_entries, expense_entries, funding_entries
+from etl.demo.finance_masters import ACCOUNTS, BOOK, master_frames
 from etl.demo.organisation import HEAD_OFFICE, Organisation
 from etl.demo.products import CATALOGUE
+from etl.demo.staff import CAPITAL
 
-_ACCOUNTS = (
-    ("1001", "库存现金", 1, None, "1"), ("1002", "银行存款", 1, None, "1"), ("2241", "其他应付款", 1, None, "2"), ("4103", "本年利润", 1, None, "3"),
-    ("4104", "未分配利润", 1, None, "3"), ("6031", "保费收入", 1, None, "4"), ("603101", "保费收入-寿险", 2, "6031", "4"), ("603102", "保费收入-年金", 2, "6031", "4"),
-    ("603103", "保费收入-健康险", 2, "6031", "4"), ("603104", "保费收入-意外险", 2, "6031", "4"), ("6511", "赔款支出", 1, None, "5"),
-    ("651101", "赔款支出-寿险", 2, "6511", "5"), ("651102", "赔款支出-年金", 2, "6511", "5"), ("651103", "赔款支出-健康险", 2, "6511", "5"),
-    ("651104", "赔款支出-意外险", 2, "6511", "5"), ("6531", "满期给付", 1, None, "5"), ("6532", "年金给付", 1, None, "5"), ("6541", "退保金", 1, None, "5"),
-)
-_CODES = [account[0] for account in _ACCOUNTS]
+_CODES = [account[0] for account in ACCOUNTS]
 _INDEX = {code: i for i, code in enumerate(_CODES)}
 _CLASS = {"L": "01", "R": "02", "H": "03", "A": "04"}
-_SOURCES = ("BF", "PK", "FF", "JZ")
-_SUMMARIES = {"BF": "确认保费收入", "PK": "确认赔款支出", "FF": "支付赔款、满期及退保", "JZ": "年末结转损益"}
-_RESULT = [i for i, account in enumerate(_ACCOUNTS) if account[4] in "45"]
+_SOURCES = ("BF", "PK", "FF", "JZ", "YJ", "YF", "FY", "ZJ")
+_SUMMARIES = {"BF": "确认保费收入", "PK": "确认赔款支出", "FF": "支付赔款、满期及退保", "JZ": "年末结转损益", "YJ": "计提佣金及手续费", "YF": "支付佣金及手续费",
+              "FY": "业务及管理费报销与计提", "ZJ": "上下级资金调拨"}
+# Vouchers that business systems send come in batches; the others are made in the ledger itself.
+_SENT = ("BF", "PK", "FF", "YJ", "YF")
+_RESULT = [i for i, account in enumerate(ACCOUNTS) if account[4] in "45"]
+_PARENTS = {_CODES.index(code): [i for i, account in enumerate(ACCOUNTS) if account[3] == code] for code in sorted({a[3] for a in ACCOUNTS if a[3]})}
+_PAY_KINDS = ("S", "F", "R")
 _NONE = -1
 
 
-def finance_frames(payments: Frame, payouts: Frame, claim_lines: Frame, organisation: Organisation, start: np.datetime64, end: np.datetime64) -> dict[str, Frame]:
-    """Account, Voucher, VoucherLine and Balance. `payments` and `payouts` are LJAPay and LJAGet (amounts in cents, `_channel`
-    beside them); `claim_lines` has day, branch, product, channel and cents of every benefit paid."""
+def finance_frames(seed: int, payments: Frame, payouts: Frame, commissions: Frame, claim_lines: Frame, staff: np.ndarray, organisation: Organisation,
+                   start: np.datetime64, end: np.datetime64) -> dict[str, Frame]:
+    """The tables of the ledger. `payments`, `payouts` and `commissions` are LJAPay, LJAGet and LACommision (amounts in cents,
+    `_channel` beside them, `_paykind` beside the first); `claim_lines` has day, branch, product, channel and cents of every
+    benefit paid; `staff` the employees of the head office and of each reporting branch."""
     branches = (HEAD_OFFICE, *organisation.codes)
-    entries = _entries(payments, payouts, claim_lines, branches)
+    more = (commission_entries(commissions, branches, start, end), expense_entries(seed, staff, start, end), funding_entries(staff, start, end))
+    entries = _entries(payments, payouts, claim_lines, branches, more)
     early = entries["day"] < start
     opening = _opening(take(entries, early), branches)
     lines = _aggregate(take(entries, ~early))
     closing = _closings(lines, branches, end)
     everything = {name: np.concatenate([lines[name], closing[name]]) for name in lines}
-    order = np.lexsort((everything["credit"], everything["channel"], everything["product"], everything["account"], everything["side"],
+    order = np.lexsort((everything["credit"], everything["pay"], everything["channel"], everything["product"], everything["account"], everything["side"],
                         everything["source"], everything["branch"], everything["day"]))
     everything = take(everything, order)
     voucher_frame, line_frame = _vouchers(everything, branches)
-    return {"Account": _account_frame(), "Voucher": voucher_frame, "VoucherLine": line_frame, "Balance": _balances(everything, opening, branches, start, end)}
+    return {**master_frames(seed, branches, organisation.frames["LDCom"], start, end), "Voucher": voucher_frame, "VoucherLine": line_frame,
+            "Balance": _balances(everything, opening, branches, start, end)}
 
 
-def _account_frame() -> Frame:
-    columns = list(zip(*_ACCOUNTS))
-    return {"AccountCode": objects(columns[0]), "AccountName": objects(columns[1]), "Level": np.array(columns[2], dtype=np.int64),
-            "ParentCode": objects(columns[3]), "AccountType": objects(columns[4])}
-
-
-def _entries(payments: Frame, payouts: Frame, claim_lines: Frame, branches: tuple[str, ...]) -> Frame:
-    """Both sides of every transaction, not yet summed: day, branch, source, account, product, channel, debit, credit (cents)."""
+def _entries(payments: Frame, payouts: Frame, claim_lines: Frame, branches: tuple[str, ...], more: tuple[Frame, ...]) -> Frame:
+    """Both sides of every transaction, not yet summed: day, branch, source, account, product, channel, way of paying, debit,
+    credit (cents). `more`: transactions with source, account numbers and cents of their own."""
     product = {p.code: i for i, p in enumerate(CATALOGUE)}
     class_of = np.array([int(_CLASS[p.kind]) for p in CATALOGUE])
     place = {code: i for i, code in enumerate(branches)}
     parts: list[tuple] = []
 
-    def book(day, branch, source, number, channel, cents, debit, credit) -> None:
+    def book(day, branch, source, number, channel, cents, debit, credit, pay=_NONE) -> None:
         zero = np.zeros(len(cents), dtype=np.int64)
         for account, left, right, named in ((debit, cents, zero, debit >= _INDEX["6031"]), (credit, zero, cents, credit >= _INDEX["6031"])):
-            parts.append((day, branch, np.full(len(cents), _SOURCES.index(source)), account, np.where(named, number, _NONE), np.where(named, channel, _NONE), left, right))
+            parts.append((day, branch, np.full(len(cents), source), account, np.where(named, number, _NONE), np.where(named, channel, _NONE),
+                          np.where(named, pay, _NONE), left, right))
 
     def places(codes: np.ndarray) -> np.ndarray:
         return np.array([place[code] for code in codes.tolist()], dtype=np.int64)
@@ -71,18 +73,23 @@ def _entries(payments: Frame, payouts: Frame, claim_lines: Frame, branches: tupl
 
     number = np.array([product[code] for code in payments["RiskCode"].tolist()], dtype=np.int64)
     money = np.where(payments["PayMode"] == "1", _INDEX["1001"], _INDEX["1002"])
-    book(payments["ConfDate"], places(payments["ManageCom"]), "BF", number, channels(payments["_channel"]), payments["SumActuPayMoney"], money,
-         _INDEX["6031"] + class_of[number])
+    book(payments["ConfDate"], places(payments["ManageCom"]), _SOURCES.index("BF"), number, channels(payments["_channel"]), payments["SumActuPayMoney"], money,
+         _INDEX["6031"] + class_of[number], payments["_paykind"])
     number = np.array([product[code] for code in claim_lines["product"].tolist()], dtype=np.int64)
     owed = np.full(len(number), _INDEX["2241"])
-    book(claim_lines["day"], places(claim_lines["branch"]), "PK", number, channels(claim_lines["channel"]), claim_lines["cents"],
+    book(claim_lines["day"], places(claim_lines["branch"]), _SOURCES.index("PK"), number, channels(claim_lines["channel"]), claim_lines["cents"],
          _INDEX["6511"] + class_of[number], owed)
     number = np.array([product[code] for code in payouts["RiskCode"].tolist()], dtype=np.int64)
     target = {"1": "2241", "2": "6541", "3": "6541", "4": "6531", "5": "6532"}
-    book(payouts["ConfDate"], places(payouts["ManageCom"]), "FF", number, channels(payouts["_channel"]), payouts["GetMoney"],
+    book(payouts["ConfDate"], places(payouts["ManageCom"]), _SOURCES.index("FF"), number, channels(payouts["_channel"]), payouts["GetMoney"],
          np.array([_INDEX[target[kind]] for kind in payouts["OtherNoType"].tolist()], dtype=np.int64), np.full(len(number), _INDEX["1002"]))
+    for part in more:
+        number = np.array([_NONE if code is None else product[code] for code in part["product"].tolist()], dtype=np.int64)
+        debit, credit = (np.array([_INDEX[code] for code in part[side].tolist()], dtype=np.int64) for side in ("debit", "credit"))
+        source = np.array([_SOURCES.index(code) for code in part["source"].tolist()], dtype=np.int64)
+        book(part["day"], part["branch"], source, number, part["channel"], part["cents"], debit, credit)
     columns = [np.concatenate(column) for column in zip(*parts)]
-    return dict(zip(("day", "branch", "source", "account", "product", "channel", "debit", "credit"), columns))
+    return dict(zip(("day", "branch", "source", "account", "product", "channel", "pay", "debit", "credit"), columns))
 
 
 def _opening(early: Frame, branches: tuple[str, ...]) -> np.ndarray:
@@ -91,20 +98,24 @@ def _opening(early: Frame, branches: tuple[str, ...]) -> np.ndarray:
     np.add.at(net, (early["branch"], early["account"]), early["debit"] - early["credit"])
     net[:, _INDEX["4104"]] += net[:, _RESULT].sum(axis=1)
     net[:, _RESULT] = 0
+    # The shareholders' capital lies with the head office's bank.
+    net[0, _INDEX["1002"]] += CAPITAL
+    net[0, _INDEX["4001"]] -= CAPITAL
     return net
 
 
 def _aggregate(entries: Frame) -> Frame:
-    """Entries summed per day, branch, source, account, product, channel and side."""
+    """Entries summed per day, branch, source, account, product, channel, way of paying and side."""
     side = (entries["credit"] > 0).astype(np.int64)
     kept = (entries["debit"] + entries["credit"]) > 0
     entries, side = take(entries, kept), side[kept]
     day = entries["day"].astype("datetime64[D]").astype(np.int64)
     key = day
-    for column, width in ((entries["branch"], 32), (entries["source"], 8), (side, 2), (entries["account"], 32), (entries["product"] + 1, 64), (entries["channel"] + 1, 128)):
+    for column, width in ((entries["branch"], 32), (entries["source"], 8), (side, 2), (entries["account"], 64), (entries["product"] + 1, 64),
+                          (entries["channel"] + 1, 128), (entries["pay"] + 1, 4)):
         key = key * width + column
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    out = {name: entries[name][first] for name in ("day", "branch", "source", "account", "product", "channel")}
+    out = {name: entries[name][first] for name in ("day", "branch", "source", "account", "product", "channel", "pay")}
     out["side"] = side[first]
     for name in ("debit", "credit"):
         total = np.zeros(len(first), dtype=np.int64)
@@ -129,8 +140,8 @@ def _closings(lines: Frame, branches: tuple[str, ...], end: np.datetime64) -> Fr
             moves.append((_INDEX["4104"], -sum(amount for _, amount in moves)))
             for account, amount in moves:
                 if amount:
-                    row = (day, branch, _SOURCES.index("JZ"), account, _NONE, _NONE, max(amount, 0), max(-amount, 0), int(amount < 0))
-                    for name, value in zip(("day", "branch", "source", "account", "product", "channel", "debit", "credit", "side"), row):
+                    row = (day, branch, _SOURCES.index("JZ"), account, _NONE, _NONE, _NONE, max(amount, 0), max(-amount, 0), int(amount < 0))
+                    for name, value in zip(("day", "branch", "source", "account", "product", "channel", "pay", "debit", "credit", "side"), row):
                         out[name].append(value)
     return {name: np.array(values, dtype="datetime64[D]" if name == "day" else np.int64) for name, values in out.items()}
 
@@ -149,13 +160,17 @@ def _vouchers(lines: Frame, branches: tuple[str, ...]) -> tuple[Frame, Frame]:
     rank[order] = np.arange(len(order))
     position = np.arange(len(voucher)) - first[voucher] + 1
     sequence = np.lexsort((position, rank[voucher]))
-    frame = {"VoucherNo": number, "BranchCode": objects(branches)[lines["branch"][first]], "VoucherDate": day,
+    batch = blank(len(first))
+    sent = np.isin(source, _SENT)
+    batch[sent] = [f"PC{d.replace('-', '')}{s}" for d, s in zip(np.array(stamp)[sent].tolist(), source[sent].tolist())]
+    frame = {"VoucherNo": number, "BookCode": objects([BOOK] * len(first)), "BatchNo": batch, "BranchCode": objects(branches)[lines["branch"][first]], "VoucherDate": day,
              "Period": objects([d[:4] + d[5:7] for d in stamp]), "Source": source, "Summary": objects([_SUMMARIES[s] for s in source.tolist()]),
              "Operator": objects(["系统自动制单"] * len(first))}
     product = objects([None] + [p.code for p in CATALOGUE])
     channel = objects([None] + [f"{n:02d}" for n in range(100)])
+    pay = objects([None, *_PAY_KINDS])
     rows = {"VoucherNo": number[voucher], "LineNo": position, "AccountCode": objects(_CODES)[lines["account"]], "RiskCode": product[lines["product"] + 1],
-            "SaleChnl": channel[lines["channel"] + 1], "Currency": objects(["CNY"])[np.zeros(len(voucher), dtype=np.int64)], "Debit": lines["debit"], "Credit": lines["credit"]}
+            "SaleChnl": channel[lines["channel"] + 1], "PayKind": pay[lines["pay"] + 1], "BaseDebit": lines["debit"], "BaseCredit": lines["credit"], "Currency": objects(["CNY"])[np.zeros(len(voucher), dtype=np.int64)], "Debit": lines["debit"], "Credit": lines["credit"]}
     return {k: v[order] for k, v in frame.items()}, {k: v[sequence] for k, v in rows.items()}
 
 
@@ -169,10 +184,9 @@ def _balances(lines: Frame, opening: np.ndarray, branches: tuple[str, ...], star
     for side, name in enumerate(("debit", "credit")):
         np.add.at(turnover[side], (month[normal], lines["branch"][normal], lines["account"][normal]), lines[name][normal])
     np.add.at(carried, (month[~normal], lines["branch"][~normal], lines["account"][~normal]), (lines["debit"] - lines["credit"])[~normal])
-    for parent, children in (("6031", range(1, 5)), ("6511", range(1, 5))):
-        at = _INDEX[parent]
-        turnover[:, :, :, at] = turnover[:, :, :, [at + child for child in children]].sum(axis=-1)
-        carried[:, :, at] = carried[:, :, [at + child for child in children]].sum(axis=-1)
+    for parent, children in _PARENTS.items():
+        turnover[:, :, :, parent] = turnover[:, :, :, children].sum(axis=-1)
+        carried[:, :, parent] = carried[:, :, children].sum(axis=-1)
     net = opening.copy()
     rows: list[tuple] = []
     for index in range(months):
@@ -185,6 +199,6 @@ def _balances(lines: Frame, opening: np.ndarray, branches: tuple[str, ...], star
     order = np.lexsort((day, objects(_CODES)[account].astype(str), objects(branches)[branch].astype(str)))
     branch, account, day, opened, debit, credit, closed = (column[order] for column in (branch, account, day, opened, debit, credit, closed))
     stamp = np.datetime_as_string(day.astype("datetime64[D]")).tolist()
-    return {"BranchCode": objects(branches)[branch], "AccountCode": objects(_CODES)[account], "PeriodEnd": day.astype("datetime64[D]"),
+    return {"BookCode": objects([BOOK] * len(branch)), "BranchCode": objects(branches)[branch], "AccountCode": objects(_CODES)[account], "PeriodEnd": day.astype("datetime64[D]"),
             "Period": objects([d[:4] + d[5:7] for d in stamp]), "Currency": objects(["CNY"] * len(day)), "OpenDebit": np.maximum(opened, 0),
             "OpenCredit": np.maximum(-opened, 0), "Debit": debit, "Credit": credit, "CloseDebit": np.maximum(closed, 0), "CloseCredit": np.maximum(-closed, 0)}

@@ -1,4 +1,4 @@
-"""Make a demo insurer: four core systems that agree with each other, with planted faults on request; and repair it."""
+"""Make a demo insurer: nine core systems that agree with each other, with planted faults on request; and repair it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
+from etl.demo import LEAST_SYSTEMS, SYSTEMS
+from etl.demo.agencies import agency_frames
 from etl.demo.claims import claim_frames, draw_claims
 from etl.demo.columns import Frame, add_months, blank, days, objects, take
+from etl.demo.commissions import commission_frame
 from etl.demo.contracts import build_contracts
 from etl.demo.errors import DemoTruthMissing, DemoUrlMissing, TooFewPolicies
 from etl.demo.fates import draw_fates
 from etl.demo.finance import finance_frames
+from etl.demo.groups import client_details, group_frames
+from etl.demo.investment import investment_frames
 from etl.demo.organisation import build_organisation, build_organisations
+from etl.demo.pension import pension_frames
 from etl.demo.people import build_people
 from etl.demo.policy_frames import payout_frames, policy_frames
 from etl.demo.premiums import draw_payments, payment_frame
 from etl.demo.products import CATALOGUE, product_frame
+from etl.demo.reinsurance import reinsurance_frames
+from etl.demo.related import related_frames
 from etl.demo.service import service_frames
 from etl.demo.sketch import draw_sketch
+from etl.demo.staff import staff_frames
 from etl.demo.store import create_indexes, create_tables, open_database, relations, write_table
 
-SYSTEMS = ("life_admin", "claims", "service", "finance")
 LEAST_POLICIES = 50
 HISTORY_YEARS = 3
 Progress = Callable[[str, int], None]
@@ -43,10 +51,10 @@ class InsurerSummary:
 
 def create_insurer(urls: dict[str, str], *, policies: int = 2000, seed: int = 20261031, fault_rate: float = 0.0, as_of: date = date(2026, 10, 31),
                    truth: Path | None = None, progress: Progress | None = None) -> InsurerSummary:
-    """Fill the four systems' databases with an insurer as of `as_of`, the last day of the month to be reported.
+    """Fill the systems' databases with an insurer as of `as_of`, the last day of the month to be reported.
 
-    urls: a database URL or SQLite path per system (life_admin, claims, service, finance). Existing tables of these names are
-    replaced. Systems may share a PostgreSQL database: their table names differ, and a search_path in the URL is honoured.
+    urls: a database URL or SQLite path per system (etl.demo.SYSTEMS; all but the first four may be left out). Existing tables of these
+    names are replaced. Systems may share a PostgreSQL database: their table names differ, and a search_path in the URL is honoured.
     policies: individual policies and group certificates, at least 50 (about 300 if faults are wanted). fault_rate: planted faults per policy; at least one of
     every kind when above 0. truth: path of faults.csv, or the folder to hold it; what `repair_insurer`
     needs is kept beside it. progress: called with
@@ -55,7 +63,7 @@ def create_insurer(urls: dict[str, str], *, policies: int = 2000, seed: int = 20
     """
     if policies < LEAST_POLICIES:
         raise TooFewPolicies(least=LEAST_POLICIES, given=policies)
-    missing = [system for system in SYSTEMS if system not in urls]
+    missing = [system for system in LEAST_SYSTEMS if system not in urls]
     if missing:
         raise DemoUrlMissing(missing=", ".join(missing))
     if fault_rate > 0 and truth is None:
@@ -64,7 +72,7 @@ def create_insurer(urls: dict[str, str], *, policies: int = 2000, seed: int = 20
     frames = build_frames(policies=policies, seed=seed, as_of=as_of)
     from etl.sources.loader import load_source
 
-    for system in SYSTEMS:
+    for system in (name for name in SYSTEMS if name in urls):
         contract = load_source(system)
         engine = open_database(urls[system])
         tables = relations(contract)
@@ -113,7 +121,7 @@ def build_frames(*, policies: int, seed: int, as_of: date) -> dict[tuple[str, st
     payments = draw_payments(seed, contracts, fates, end)
     claim_tables = claim_frames(seed, claims, contracts, people, organisation)
     decided_by = _first_per_case(claim_tables["LLClaimPolicy"]["ApprCom"], claims.line_case)
-    life = {**organisation.frames, "LDPerson": people.frame, "LMRisk": product_frame(start),
+    life = {**organisation.frames, **agency_frames(seed, organisation.frames["LACom"], end), "LDPerson": people.frame, "LMRisk": product_frame(start),
             **policy_frames(seed, sketch, contracts, fates, payments, people, organisation, clients, end),
             **payout_frames(seed, contracts, fates, payments, claims, people, organisation, claim_tables["LLCase"]["CaseNo"], decided_by, end)}
     grouped = contracts.group >= 0
@@ -123,15 +131,28 @@ def build_frames(*, policies: int, seed: int, as_of: date) -> dict[tuple[str, st
     paid = payment_frame(seed, contracts, payments, holder_names, group_numbers)
     paid["ManageCom"] = objects(list(organisation.codes))[paid["ManageCom"]]
     life["LJAPay"] = paid
-    life["LDGrp"] = {name: column for name, column in clients.items() if not name.startswith("_")}
+    life["LDGrp"] = {name: column for name, column in {**clients, **client_details(seed, clients, client_sub, organisation, end)}.items() if not name.startswith("_")}
+    life.update(group_frames(seed, sketch, contracts, organisation, life, clients, end))
+    life["LACommision"] = commission_frame(contracts, fates, paid, life["LCCont"], end)
     settled = np.flatnonzero(claims.line_paid > 0)
     case = claims.line_case[settled]
     claim_lines = {"day": claims.closed[case], "branch": decided_by[case], "channel": contracts.channel[claims.policy[case]], "cents": claims.line_paid[settled],
                    "product": objects([p.code for p in CATALOGUE])[contracts.cover_product[claims.line_cover[settled]]]}
-    ledger = finance_frames(paid, life["LJAGet"], claim_lines, organisation, start, end)
+    staff = staff_frames(seed, organisation.frames["LDCom"], start, end)
+    ledger = finance_frames(seed, paid, life["LJAGet"], life["LACommision"], claim_lines, _heads(staff["Staff"]["OrgCode"], organisation), organisation, start, end)
     service = service_frames(seed, contracts, fates, people, start, end)
-    everything = {"life_admin": life, "claims": claim_tables, "service": service, "finance": ledger}
+    investment = investment_frames(seed, policies, end)
+    everything = {"life_admin": life, "claims": claim_tables, "service": service, "finance": ledger, "hr": staff, "investment": investment,
+                  "reinsurance": reinsurance_frames(seed, contracts, claims, paid, life["LJAGet"], start, end),
+                  "pension": pension_frames(seed, policies, life["LDGrp"], contracts, people, organisation, start, end),
+                  "related": related_frames(seed, life["LDCom"], staff, investment, start, end)}
     return {(system, name): frame for system, frames in everything.items() for name, frame in frames.items()}
+
+
+def _heads(units: np.ndarray, organisation) -> np.ndarray:
+    """Employees of the head office and of each reporting branch with the units below it."""
+    places = ["86", *organisation.codes]
+    return np.bincount([places.index(code[:4]) for code in units.tolist()], minlength=len(places))
 
 
 def _first_per_case(values: np.ndarray, case: np.ndarray) -> np.ndarray:

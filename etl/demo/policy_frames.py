@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from etl.demo.agencies import bank_agents, still_selling
 from etl.demo.claims import Claims
 from etl.demo.columns import NULL, Frame, add_months, blank, days, numbered, objects, stream, take, weighted
 from etl.demo.contracts import Contracts
 from etl.demo.fates import AGREED, CLAIM, COOLING_OFF, MATURITY, RESCINDED, SURRENDER, Fates
 from etl.demo.organisation import Organisation
+from etl.demo.payees import payees
 from etl.demo.people import People
 from etl.demo.premiums import Payments, paid_to
 from etl.demo.products import CATALOGUE
@@ -19,7 +21,7 @@ _COVER_STATES = {"0": "N", "1": "A", "2": "S", "4": "T"}
 
 def policy_frames(seed: int, sketch: Sketch, contracts: Contracts, fates: Fates, payments: Payments, people: People, organisation: Organisation,
                   clients: Frame, end: np.datetime64) -> dict[str, Frame]:
-    """LCGrpCont, LCCont, LCAppnt, LCInsured, LCBnf and LCPol."""
+    """LCCont, LCAppnt, LCInsured, LCBnf and LCPol."""
     rng = stream(seed, "policy frames")
     size = len(contracts.sign)
     grouped = contracts.group >= 0
@@ -44,7 +46,7 @@ def policy_frames(seed: int, sketch: Sketch, contracts: Contracts, fates: Fates,
         "PrtNo": numbered("T", np.arange(size) * 3 + 10**7, 11), "FamilyType": np.where(np.concatenate([sketch.family, np.zeros(grouped.sum(), dtype=bool)]), "1", "0").astype(object),
         "ManageCom": manage, "SignCom": organisation.sub_codes[contracts.sub], "RegArea": objects(list(organisation.regions))[contracts.branch],
         "SignArea": objects([place.county for place in organisation.sub_place])[contracts.sub], "SaleChnl": contracts.channel,
-        "AgentCode": _agents(rng, contracts, organisation), "AgentCom": _agencies(rng, contracts, organisation), "AppntNo": holder, "PayIntv": interval,
+        "AgentCode": _agents(rng, contracts, organisation), "AgentCom": still_selling(_agencies(rng, contracts, organisation), contracts.sign, end), "AppntNo": holder, "PayIntv": interval,
         "PayMode": contracts.way, "PolApplyDate": contracts.apply, "SignDate": contracts.sign, "CValiDate": contracts.valid, "EndDate": contracts.end,
         "FirstPayDate": contracts.first_pay, "PaytoDate": pay_to, "Currency": objects(["RMB"] * size), "Prem": premium, "Amnt": amount,
         "SumPrem": premium * payments.paid, "UWType": np.where(rng.random(size) < 0.25, "1", "0").astype(object), "State": state, "PolForm": form,
@@ -55,9 +57,9 @@ def policy_frames(seed: int, sketch: Sketch, contracts: Contracts, fates: Fates,
         "MedAccFlag": np.where(contracts.way == "6", "1", "0").astype(object), "GetPolDate": contracts.receipt, "HesitateDays": contracts.cooling,
         "MakeDate": np.minimum(contracts.apply + days(rng.integers(0, 3, size)), contracts.sign),
     }
+    contract["BankAgentCode"] = bank_agents(seed, contract["AgentCom"], contracts.channel)
     return {
-        "LCGrpCont": _groups(sketch, contracts, contract, clients, end), "LCCont": contract,
-        **_parties(seed, sketch, contracts, people, contract, clients["GrpNature"][client_of], state), "LCPol": _coverages(rng, contracts, fates, payments, people, contract, state),
+        "LCCont": contract, **_parties(seed, sketch, contracts, people, contract, clients["GrpNature"][client_of], state), "LCPol": _coverages(rng, contracts, fates, payments, people, contract, state),
     }
 
 
@@ -70,6 +72,10 @@ def _agents(rng: np.random.Generator, contracts: Contracts, organisation: Organi
     employed = (organisation.agent_from[pick] <= contracts.apply) & (organisation.agent_to[pick] > contracts.sign)
     seller = organisation.agent_codes[np.where(employed, pick, contracts.sub)]
     seller[np.isin(contracts.channel, ("06", "07", "08"))] = None
+    # One person sold a group policy, not one per member.
+    rows = np.flatnonzero(contracts.group >= 0)
+    _, first, inverse = np.unique(contracts.group[rows], return_index=True, return_inverse=True)
+    seller[rows] = seller[rows[first[inverse]]]
     return seller
 
 
@@ -78,20 +84,6 @@ def _agencies(rng: np.random.Generator, contracts: Contracts, organisation: Orga
     kinds = {"03": "1", "04": "2", "05": "3"}
     return objects([None if (kind := kinds.get(channel)) is None else (found := organisation.agency_codes[branch, kind])[n % len(found)]
                     for channel, branch, n in zip(contracts.channel.tolist(), contracts.branch.tolist(), luck)])
-
-
-def _groups(sketch: Sketch, contracts: Contracts, contract: Frame, clients: Frame, end: np.datetime64) -> Frame:
-    """One row per group policy, from the first of its certificates."""
-    groups = np.arange(len(sketch.group_sign))
-    rows = np.flatnonzero(contracts.group >= 0)
-    first = rows[np.searchsorted(contracts.group[rows], groups)]
-    members = np.bincount(contracts.group[rows], minlength=len(groups))
-    total = np.bincount(contracts.group[rows], weights=contract["Prem"][rows], minlength=len(groups)).astype(np.int64)
-    some = take(contract, first)
-    return {"GrpContNo": contracts.group_numbers, "PrtNo": numbered("TG", groups + 1, 9), "AppntNo": clients["CustomerNo"][sketch.group_client],
-            "ManageCom": some["ManageCom"], "SaleChnl": some["SaleChnl"], "AgentCode": some["AgentCode"], "SignDate": some["SignDate"],
-            "CValiDate": some["CValiDate"], "CInValiDate": some["EndDate"], "Peoples": members, "Prem": total,
-            "State": np.where(some["EndDate"] <= end, "4", np.where(some["CValiDate"] > end, "0", "1")).astype(object)}
 
 
 def _parties(seed: int, sketch: Sketch, contracts: Contracts, people: People, contract: Frame, natures: np.ndarray, state: np.ndarray) -> dict[str, Frame]:
@@ -175,7 +167,9 @@ def payout_frames(seed: int, contracts: Contracts, fates: Fates, payments: Payme
     matured = np.flatnonzero((reason == MATURITY) & savings)
     settled = np.flatnonzero(claims.line_paid > 0)
     case = claims.line_case[settled]
-    case_day = np.minimum(claims.closed[case] + days(rng.integers(0, 4, len(case))), end)
+    # Settled benefits are paid within three days, and before the books of the month are closed.
+    month_end = (claims.closed[case].astype("datetime64[M]") + np.timedelta64(1, "M")).astype("datetime64[D]") - days(1)
+    case_day = np.minimum(claims.closed[case] + days(rng.integers(0, 4, len(case))), np.minimum(month_end, end))
     out_policy = np.concatenate([policy[leaving], matured, claims.policy[case]])
     cover = np.concatenate([main[policy[leaving]], main[matured], claims.line_cover[settled]])
     type_of = np.concatenate([np.where(kind[leaving] == "WT", "3", "2"), np.full(len(matured), "4"), np.full(len(case), "1")]).astype(object)
@@ -184,13 +178,13 @@ def payout_frames(seed: int, contracts: Contracts, fates: Fates, payments: Payme
     on = np.concatenate([day[leaving], fates.terminate[matured], case_day])
     booked_at = np.concatenate([objects(list(organisation.codes))[contracts.branch[np.concatenate([policy[leaving], matured])]], decided_by[case]])
     order = np.lexsort((cover, out_policy, on))
-    person = take(people.frame, np.where(contracts.holder[out_policy] >= 0, contracts.holder[out_policy], contracts.insured[out_policy])[order])
+    dead = np.concatenate([np.zeros(len(order) - len(case), dtype=bool), ~np.isnat(claims.death[case])])
+    payee = payees(seed, contracts, people, out_policy[order], dead[order])
     out_policy, cover, on = out_policy[order], cover[order], on[order]
     drawn = {
         "ActuGetNo": numbered("F", np.arange(len(on)) + 1, 10), "ContNo": contracts.number[out_policy], "PolNo": contracts.cover_number[cover],
         "RiskCode": objects([p.code for p in CATALOGUE])[contracts.cover_product[cover]], "ManageCom": booked_at[order], "OtherNoType": type_of[order],
         "OtherNo": number[order], "GetMoney": money[order], "Currency": objects(["RMB"] * len(on)), "EnterAccDate": on, "ConfDate": on,
-        "DrawerIDType": person["IDType"], "DrawerID": person["IDNo"], "BankName": contracts.bank[out_policy], "BankAccNo": contracts.account[out_policy],
-        "AccName": person["Name"], "_channel": contracts.channel[out_policy],
+        "PayMode": objects(["2"] * len(on)), **payee, "_channel": contracts.channel[out_policy],
     }
     return {"LJAGet": drawn, "LPEdorItem": edor}

@@ -46,10 +46,21 @@ def draw_payments(seed: int, contracts: Contracts, fates: Fates, end: np.datetim
     paid_on = np.where(arrears, back, np.where(lapsed & ~np.isnat(back), np.maximum(paid_on, back), paid_on))
     kind[arrears] = REINSTATEMENT
     confirmed = np.minimum(paid_on + days(rng.integers(0, 2, size)), end)
+    # A client pays for all members of its group policy at once.
+    lead = _leads(contracts)[policy]
+    same = np.searchsorted(policy, lead) + turn
+    paid_on, confirmed = paid_on[same], confirmed[same]
     over = fates.terminate[policy]
     keep = (paid_on <= end) & ~(lapsed & np.isnat(back)) & ((turn == 0) | np.isnat(over) | (confirmed < over))
     policy, turn = policy[keep], turn[keep]
     return Payments(policy, turn + 1, due[keep], paid_on[keep], confirmed[keep], kind[keep], np.bincount(policy, minlength=len(due_count)))
+
+
+def _leads(contracts: Contracts) -> np.ndarray:
+    """The policy whose payment days each policy shares: the first certificate of its group policy, or itself."""
+    own = np.arange(len(contracts.group))
+    _, first, inverse = np.unique(contracts.group, return_index=True, return_inverse=True)
+    return np.where(contracts.group >= 0, first[inverse], own)
 
 
 def step(contracts: Contracts) -> np.ndarray:
@@ -86,5 +97,6 @@ def payment_frame(seed: int, contracts: Contracts, payments: Payments, holder_na
         "SumActuPayMoney": contracts.cover_premium[cover], "Currency": objects(["RMB"])[np.zeros(len(at), dtype=np.int64)],
         "EnterAccDate": payments.paid_on[at], "ConfDate": payments.confirmed[at], "PayMode": contracts.way[policy],
         "BankName": bank, "BankAccNo": account, "AccName": holder,
-        "_channel": contracts.channel[policy],
+        "_channel": contracts.channel[policy], "_policy": policy,
+        "_paykind": np.where(contracts.months[policy] == 0, 0, np.where((payments.count[at] - 1) * months < 12, 1, 2)),
     }

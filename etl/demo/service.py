@@ -106,7 +106,8 @@ def _contacts(seed: int, contracts: Contracts, people: People, start: np.datetim
     enquiry = {"EnquiryId": numbered("ZX", np.arange(count) + 1, 10), "ContNo": contract, "CustomerNo": customer, "CallerSex": sex,
                "Channel": weighted(rng, ("TEL", "WEB", "APP", "CTR"), (5, 1, 3, 1), count), "Topic": weighted(rng, ("01", "02", "03", "04", "05"), (4, 3, 2, 2, 1), count),
                "OpenTime": opening, "ReplyTime": replied, "OperatorId": numbered("S", rng.integers(0, _OPERATORS // 6, count) * 6 + 1, 3)}
-    angry = np.sort(rng.choice(count, size=max(3, count // 16), replace=False))
+    # However small the insurer, there are complaints in the last weeks.
+    angry = np.unique(np.concatenate([rng.choice(count, size=max(3, count // 16), replace=False), np.maximum(count - np.array([1, 3, 6]), 0)]))
     size = len(angry)
     opened, opening = _times(rng, day[angry])
     major = rng.random(size) < 0.1
@@ -115,8 +116,11 @@ def _contacts(seed: int, contracts: Contracts, people: People, start: np.datetim
     closing = render_times(closed.astype("datetime64[s]"))
     result = weighted(rng, ("1", "2", "3"), (2, 3, 5), size)
     closing[pending], result[pending] = None, None
+    source = weighted(rng, ("SELF", "GOV", "MED"), (7, 2.7, 0.3), size)
+    way = weighted(rng, ("T", "L", "V", "W"), (6, 0.5, 1.5, 2), size)
+    way[source == "GOV"], way[source == "MED"] = "G", "W"
     complaint = {"ComplaintId": numbered("TS", np.arange(size) + 1, 10), "ContNo": contracts.number[policy[angry]], "CustomerNo": person["CustomerNo"][angry],
-                 "CallerSex": sex[angry], "Source": weighted(rng, ("SELF", "GOV", "MED"), (7, 2.7, 0.3), size), "Kind": weighted(rng, tuple("SCPF"), (5, 2, 2, 1), size),
+                 "CallerSex": sex[angry], "Source": source, "Way": way, "Capacity": weighted(rng, ("A", "I", "B", "R"), (80, 8, 4, 8), size), "Kind": weighted(rng, tuple("SCPF"), (5, 2, 2, 1), size),
                  "Major": np.where(major, "Y", "N").astype(object), "OpenTime": opening, "CloseTime": closing, "Result": result,
                  "OperatorId": numbered("S", rng.integers(0, _OPERATORS // 6, size) * 6 + 4, 3)}
     return {"Enquiry": enquiry, "Complaint": complaint}

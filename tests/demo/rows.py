@@ -9,8 +9,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from etl.demo import SYSTEMS
+
 POLICIES, SEED, AS_OF = 300, 7, date(2026, 10, 31)
-SYSTEMS = ("life_admin", "claims", "service", "finance")
 
 
 def sqlite_urls(folder: Path) -> dict[str, str]:
@@ -46,3 +47,10 @@ def _spelled(value) -> str:
     if value is None:
         return "\0"
     return f"{float(value):.5f}" if not isinstance(value, str) and not hasattr(value, "isoformat") else str(value)
+
+
+def table(book, name: str) -> list[dict]:
+    """The rows of a table of a book in the making: dates as dates, amounts in units of their last digit."""
+    frame = next(frame for (_, table_name), frame in book.items() if table_name == name)
+    columns = {key: (column.astype(object) if column.dtype.kind == "M" else column).tolist() for key, column in frame.items() if not key.startswith("_")}
+    return [dict(zip(columns, row)) for row in zip(*columns.values())]

@@ -11,15 +11,9 @@ import pytest
 from etl.demo.errors import DemoTruthMissing, DemoUrlMissing, TooFewPolicies
 from etl.demo.insurer import SYSTEMS, build_frames, create_insurer
 from etl.sources.loader import load_source
-from tests.demo.rows import AS_OF, POLICIES, SEED, content, sqlite_urls, texts
+from tests.demo.rows import AS_OF, POLICIES, SEED, content, sqlite_urls, table, texts
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-
-
-def table(book, name: str) -> list[dict]:
-    frame = next(frame for (_, table_name), frame in book.items() if table_name == name)
-    columns = {key: (column.astype(object) if column.dtype.kind == "M" else column).tolist() for key, column in frame.items() if not key.startswith("_")}
-    return [dict(zip(columns, row)) for row in zip(*columns.values())]
 
 
 def card_is_right(number: str) -> bool:
@@ -233,6 +227,18 @@ def test_postgresql_holds_the_same(postgres_url, tmp_path):
     for system, tables in summary.rows.items():
         for name in tables:
             assert texts(schemas[system], name) == texts(sqlite_urls(tmp_path)[system], name), name
+
+
+def test_later_systems_may_be_left_out(tmp_path):
+    urls = {name: url for name, url in sqlite_urls(tmp_path).items() if name in SYSTEMS[:4]}
+    summary = create_insurer(urls, policies=60, seed=3)
+    assert tuple(summary.rows) == ("life_admin", "claims", "service", "finance")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["claims.db", "finance.db", "life_admin.db", "service.db"]
+
+
+def test_systems_may_share_a_database():
+    names = [name for system in SYSTEMS for name in load_source(system).tables]
+    assert len({name.lower() for name in names}) == len(names)
 
 
 def test_wrong_use_is_told(tmp_path):
