@@ -44,6 +44,13 @@ def load_rule_folder(folder: Path, standard: Standard, tables: set[str] | None =
     return list(rules.values())
 
 
+def rules_within(standard: Standard, rules: Sequence[Rule]) -> list[Rule]:
+    """The rules that look only at tables and items that `standard` has (on its day)."""
+    known = {(table.code, item.code) for table in standard.tables.values() for item in table.items}
+    return [rule for rule in rules if rule.tables() <= standard.tables.keys() and (rule.table, rule.item) in known
+            and {(table, item) for table, item in rule.items_read() if item not in (rule.relation.aggregate if rule.relation else ())} <= known]
+
+
 def item_scope(table: Table, standard: Standard, extra: dict[str, str] | None = None, aggregates: bool = False) -> Scope:
     """The columns an expression over `table` may use."""
     columns = {item.code: TYPE_FAMILIES[item.type] for item in table.mapped_items}
@@ -98,6 +105,7 @@ class _Reader:
             if key not in RULE_KEYS:
                 zh, en = hint(key, RULE_KEYS)
                 self.fault(key, zh=f"未知键 {key}{zh}", en=f"unknown key {key}{en}")
+        self.shape.texts(raw.get("note"), *self.at, "note")
         family = raw.get("family")
         item = self.item(family)
         if raw.get("severity") not in ("error", "warning"):
@@ -136,7 +144,7 @@ class _Reader:
             zh, en = hint(family, FAMILIES)
             self.fault("family", zh=f"未知规则类别 {family}，应为 {'、'.join(FAMILIES)}{zh}", en=f"family {family} is not one of {', '.join(FAMILIES)}{en}")
             return None
-        match = re.fullmatch(r"([A-Z0-9]+)-([A-Z0-9_]+)-([A-Z0-9]+)-([A-Z]{2})-(\d{2,})", self.id)
+        match = re.fullmatch(r"([A-Z0-9]+)-([A-Za-z0-9_]+)-([A-Za-z0-9_]+)-([A-Z]{2})-(\d{2,})", self.id)
         if not match or match[1] != self.standard.prefix or match[2] != self.table.code or match[4] != FAMILIES[family]:
             wanted = f"{self.standard.prefix}-{self.table.code}-<item>-{FAMILIES[family]}-<nn>"
             self.fault("id", zh=f"规则编号应形如 {wanted}", en=f"the rule's id should read {wanted}")

@@ -76,6 +76,7 @@ def _collect_rows(engine: Engine, table: Table, rules: Sequence[Rule], indexes: 
     try:
         engine.execute(f"INSERT INTO _hits SELECT h._row, n.i FROM ({sql}) AS h JOIN (VALUES {numbered}) AS n(p, i) ON n.p = h._rule")
     except duckdb.Error as error:
+        _raise_if_the_machine_failed(error)
         if len(indexes) == 1:
             # The engine's sentence may quote a value; keep only what kind of fault it was.
             broken[indexes[0]] = type(error).__name__
@@ -91,7 +92,16 @@ def _guarded(engine: Engine, sql: str, index: int, broken: dict[int, str]) -> No
     try:
         engine.execute(sql)
     except duckdb.Error as error:
+        _raise_if_the_machine_failed(error)
         broken[index] = type(error).__name__
+
+
+def _raise_if_the_machine_failed(error: Exception) -> None:
+    """A full disk or lack of memory says nothing about a rule: the run has failed, not the rule."""
+    import duckdb
+
+    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InterruptException)):
+        raise error
 
 
 def _register_rules(engine: Engine, rules: Sequence[Rule]) -> None:

@@ -178,7 +178,7 @@ def test_only_the_wanted_tables_are_read(read_rules, small, tmp_path):
     assert load_rules(small, PackRoots(())) == []
 
 
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spoilt({"table": "BD", "note": "x", "rules": [ROW, PARTNER, SUMS, UNIQUE, changed(BALANCE, id="SM24-BD-BF-RC-01")]}))
 def test_no_shape_of_a_file_brings_the_loader_down(read_rules, document):
     try:
