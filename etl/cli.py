@@ -27,7 +27,8 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "trace": ("etl.commands.trace", "trace", "由流水号追溯到来源记录", "from a serial number back to the source rows"),
     "verify": ("etl.commands.verify", "verify", "校验报送包是否原样", "check that a package is as it was sealed"),
     "check": ("etl.commands.check", "check", "检核任何人生成的报送文件", "check submission files made by anyone"),
-    "standard": ("etl.commands.standard", "standard", "标准：列表、表结构", "standards: list, show"),
+    "standard": ("etl.commands.standard", "standard", "标准：列表、表结构、工作簿导入导出、版本比较、目录页", "standards: list, show, import, export, diff, catalogue"),
+    "registry": ("etl.commands.registry", "registry", "保单登记平台：每日报送、更正、对账；演示平台", "the policy registry: daily cycle, reconciliation, stand-in platform"),
     "mapping": ("etl.commands.mapping", "mapping", "映射：覆盖情况、未对照代码", "mappings: coverage, unmapped codes"),
     "rules": ("etl.commands.rules", "rules", "检核规则：列表、明细、样例测试", "check rules: list, show, test"),
 }

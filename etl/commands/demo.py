@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from etl.commands.common import DateParam, ProgressPrinter, command, echo_json, format_option, group, workspace_option
+from etl.demo import SYSTEMS
 from etl.language import say
 
-demo = group("demo", zh="演示保险公司：四个核心系统，可注入差错并修复。", en="The demo insurer: four core systems, with planted faults on demand.")
-SYSTEMS = ("life_admin", "claims", "service", "finance")
+demo = group("demo", zh="演示保险公司：九个核心系统，可注入差错并修复。", en="The demo insurer: nine core systems, with planted faults on demand.")
 COMPANY = "000999"
 AS_OF = date(2026, 10, 31)
 
@@ -52,7 +52,7 @@ def create(workspace: Path, *, policies: int, seed: int, faults: float, urls: di
     return create_insurer({name: opened.url(name) for name in SYSTEMS}, policies=policies, seed=seed, fault_rate=faults, as_of=as_of, truth=_truth(opened.root), progress=progress)
 
 
-@command("init", zh="建立演示保险公司：寿险核心、理赔、客服、财务四个系统。", en="Make the demo insurer: life administration, claims, service and finance.",
+@command("init", zh="建立演示保险公司：寿险核心、理赔、客服、财务、人力、再保险、养老金、投资、关联交易九个系统。", en="Make the demo insurer: life administration, claims, service, finance, people, reinsurance, pensions, investments, related parties.",
          examples=["eastbound demo init", "eastbound demo init --policies 100000 --seed 7", "eastbound demo init --faults 0.02",
                    "eastbound demo init --url postgresql://user@localhost/demo"])
 @click.option("--policies", default=2000, show_default=True, type=click.IntRange(50), help=say("保单数", "number of policies"))
@@ -94,7 +94,7 @@ def _repair(workspace: Path) -> int:
     from etl.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    return repair_insurer({name: opened.url(name) for name in SYSTEMS}, truth=_truth(opened.root))
+    return repair_insurer({name: opened.url(name) for name in SYSTEMS if name in opened.systems}, truth=_truth(opened.root))
 
 
 @command("story", zh="两幕演示：带差错的月份被阻断；更正后封包。", en="The story in two acts: a month with faults is blocked; corrected, it is sealed.", examples=["eastbound demo story --policies 2000"])
@@ -116,8 +116,8 @@ def story(workspace: Path, policies: int, seed: int, faults: float) -> int:
     click.secho(say("第一幕：带差错的月份", "Act one: a month with faults"), bold=True)
     started = time.monotonic()
     summary = create(workspace, policies=policies, seed=seed, faults=faults, urls=_urls(workspace, ()), as_of=AS_OF)
-    click.echo(say(f"四个核心系统：{policies:,} 份保单，{_rows(summary):,} 行，其中注入 {summary.faults:,} 处差错（{time.monotonic() - started:.1f} 秒）",
-                   f"four core systems: {policies:,} policies, {_rows(summary):,} rows, {summary.faults:,} faults planted ({time.monotonic() - started:.1f} s)"))
+    click.echo(say(f"九个核心系统：{policies:,} 份保单，{_rows(summary):,} 行，其中注入 {summary.faults:,} 处差错（{time.monotonic() - started:.1f} 秒）",
+                   f"nine core systems: {policies:,} policies, {_rows(summary):,} rows, {summary.faults:,} faults planted ({time.monotonic() - started:.1f} s)"))
     opened = Workspace.open(workspace)
     request = RunRequest("east_life_2020", Period.parse(f"{AS_OF:%Y-%m}"), today())
     pipeline = 0.0

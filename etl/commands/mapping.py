@@ -61,6 +61,8 @@ def _item_rows(table: str, item: Any, mapping: Any, count: Any) -> list[dict[str
         return [{**base, "origin": "assigned", "expression": "", "why": item.role, **numbers}]
     if mapping is None:
         return [{**base, "origin": "unmapped", "expression": "", "why": "", **numbers}]
+    if mapping.absent:
+        return [{**base, "origin": "absent", "expression": "", "why": pick(mapping.absent), **numbers}]
     rows = []
     for branch in mapping.branches:
         source = branch.items[item.code]

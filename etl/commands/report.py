@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,12 @@ def describe(ledger: Any, run_id: str) -> dict[str, Any]:
     }
 
 
+def held_back(workspace: Any, run_id: str) -> dict[str, Any]:
+    """What a run kept back: {hold_key, transactions, tables: {table: rows}}; empty for a standard that blocks instead."""
+    path = workspace.run_folder(run_id) / "held.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def show_run(workspace: Any, about: dict[str, Any]) -> None:
     """Rows per table, findings by family and severity, where things lie, what to type next."""
     from etl.rules.definition import FAMILY_NAMES
@@ -51,6 +58,9 @@ def show_run(workspace: Any, about: dict[str, Any]) -> None:
                    [(say(FAMILY_NAMES[f["family"]]["zh"], FAMILY_NAMES[f["family"]]["en"]) if f["family"] in FAMILY_NAMES else f["family"],
                      say({"error": "错误", "warning": "警告"}[f["severity"]], f["severity"]), f["rules"], f["findings"]) for f in about["families"]], right=(2, 3),
                    title=say("检核发现", "Findings"))
+    held = (about.get("held") or {}).get("transactions", [])
+    if held:
+        echo_table([say("留下未报的交易", "transaction held back")], [(number,) for number in held])
     status = about["status"]
     option = "" if str(workspace.root) == str(Path("var").absolute()) else f" -w {_shown_path(workspace.root)}"
     if status == "sealed":

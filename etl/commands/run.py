@@ -15,8 +15,10 @@ from etl.language import say
 
 def _run_options(function: Callable) -> Callable:
     for option in reversed([
-        click.option("--standard", "-s", required=True, help=say("标准名称，如 east_life_2020", "name of the standard, e.g. east_life_2020")),
-        click.option("--period", "-p", required=True, help=say("报送期：月报 2026-10，日报 2026-10-31", "period: 2026-10 for a month, 2026-10-31 for a day")),
+        click.option("--standard", "-s", "standards", required=True, multiple=True,
+                     help=say("标准名称，如 east_life_2020；也可写系列名 east_life，由报送期确定版本；可给出多个，依次运行",
+                              "name of the standard, e.g. east_life_2020, or of its family, e.g. east_life: the period picks the edition; several are run in turn")),
+        click.option("--period", "-p", required=True, help=say("报送期：月报 2026-10，季报 2026Q3，日报 2026-10-31", "period: 2026-10 for a month, 2026Q3 for a quarter, 2026-10-31 for a day")),
         click.option("--report-date", type=DateParam(), default=None, help=say("流水号中的上报日期，默认上海时间的今天", "date inside the serial numbers; default today in Asia/Shanghai")),
         click.option("--memory", default=None, help=say("引擎内存上限，如 2GB", "memory limit of the engine, e.g. 2GB")),
         click.option("--quiet", "-q", is_flag=True, help=say("不显示进度", "no progress")),
@@ -29,15 +31,15 @@ def _run_options(function: Callable) -> Callable:
          examples=["eastbound run --standard east_life_2020 --period 2026-10",
                    "eastbound run -s east_life_2020 -p 2026-10 --report-date 2026-11-15 --format json"])
 @_run_options
-def run(workspace: Path, packs: tuple[str, ...], form: str, standard: str, period: str, report_date: date | None, memory: str | None, quiet: bool) -> int:
-    return _start(workspace, packs, form, standard, period, report_date, memory, quiet, "seal")
+def run(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None, quiet: bool) -> int:
+    return _start(workspace, packs, form, standards, period, report_date, memory, quiet, "seal")
 
 
 def _stage_command(stage: str, zh: str, en: str) -> click.Command:
     @command(stage, zh=zh, en=en, examples=[f"eastbound {stage} --standard east_life_2020 --period 2026-10", "eastbound resume RUN"])
     @_run_options
-    def call(workspace: Path, packs: tuple[str, ...], form: str, standard: str, period: str, report_date: date | None, memory: str | None, quiet: bool) -> int:
-        return _start(workspace, packs, form, standard, period, report_date, memory, quiet, stage)
+    def call(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None, quiet: bool) -> int:
+        return _start(workspace, packs, form, standards, period, report_date, memory, quiet, stage)
 
     return call
 
@@ -65,32 +67,37 @@ def resume(workspace: Path, form: str, run_id: str, until: str, quiet: bool) -> 
     opened = Workspace.open(workspace)
     with ProgressPrinter(quiet or form == "json") as progress:
         result = resume_run(opened, run_id, progress=progress, until=until)
-    return _show(opened, result.run, form)
+    return _show(opened, [result.run], form)
 
 
-def _start(workspace: Path, packs: tuple[str, ...], form: str, standard: str, period: str, report_date: date | None, memory: str | None,
+def _start(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None,
            quiet: bool, until: str) -> int:
+    from etl.packs.roots import PackRoots
     from etl.pipeline import RunRequest, start_run
     from etl.pipeline.road import today
+    from etl.standard.editions import edition_on
     from etl.submission.definition import Period
     from etl.workspace import Workspace
 
-    opened = Workspace.open(workspace)
-    request = RunRequest(standard, Period.parse(period), report_date or today(), memory)
+    opened, chosen = Workspace.open(workspace), Period.parse(period)
+    roots = PackRoots.of(*opened.packs, *packs)
+    # All names are looked up before the first run begins, and an edition that two names stand for is run once.
+    editions = list(dict.fromkeys(edition_on(name, chosen.end, roots) for name in standards))
     with ProgressPrinter(quiet or form == "json") as progress:
-        result = start_run(opened, request, packs=packs, progress=progress, until=until)
-    return _show(opened, result.run, form)
+        runs = [start_run(opened, RunRequest(edition, chosen, report_date or today(), memory), packs=packs, progress=progress, until=until).run for edition in editions]
+    return _show(opened, runs, form)
 
 
-def _show(workspace: Any, run_id: str, form: str) -> int:
-    """Print what a run came to; returns the exit code."""
-    from etl.commands.report import describe, show_run
+def _show(workspace: Any, runs: list[str], form: str) -> int:
+    """Print what runs came to; returns the exit code. One run is an object in JSON, several are a list."""
+    from etl.commands.report import describe, held_back, show_run
     from etl.ledger import open_ledger
 
     with open_ledger(workspace.ledger_place) as ledger:
-        about = describe(ledger, run_id)
+        about = [{**describe(ledger, run), "held": held_back(workspace, run)} for run in runs]
     if form == "json":
-        echo_json(about)
+        echo_json(about if len(about) > 1 else about[0])
     else:
-        show_run(workspace, about)
-    return 1 if about["status"] == "blocked" else 0
+        for one in about:
+            show_run(workspace, one)
+    return 1 if any(one["status"] == "blocked" for one in about) else 0

@@ -44,13 +44,14 @@ def list_runs(workspace: Path, form: str, standard: str | None, period: str | No
 @format_option()
 @workspace_option
 def show(workspace: Path, form: str, run_id: str | None, stages: bool) -> None:
-    from etl.commands.report import describe, show_run
+    from etl.commands.report import describe, held_back, show_run
     from etl.ledger import open_ledger
     from etl.workspace import Workspace
 
     opened = Workspace.open(workspace)
     with open_ledger(opened.ledger_place) as ledger:
         about = describe(ledger, run_id or latest_run(ledger))
+        about["held"] = held_back(opened, about["run"])
     if form == "json":
         echo_json(about)
         return

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from etl.commands.common import command, echo_json, echo_table, format_option, group, packs_option
+from etl.commands.workbooks import catalogue, diff, export, import_workbook
 from etl.language import pick, say
 
-standard = group("standard", zh="标准：列表与表结构。", en="Standards: list and tables.")
+standard = group("standard", zh="标准：列表、表结构、导入导出、版本比较、目录页。", en="Standards: list, tables, workbooks in and out, comparison of editions, catalogue page.")
 
 
 @command("list", zh="列出所有标准。", en="List all standards.", examples=["eastbound standard list", "eastbound standard list --packs ../our-packs"])
@@ -23,7 +24,7 @@ def list_standards(packs: tuple[str, ...], form: str) -> None:
     roots = PackRoots.of(*packs)
     loaded = [load_standard(name, roots) for name in standard_names(roots)]
     rows = [{"standard": s.name, "version": s.version, "name": pick(s.title), "tables": len(s.submitted_tables),
-             "items": sum(len(t.items) for t in s.submitted_tables), "frequency": s.frequency, "effective_from": s.effective_from} for s in loaded]
+             "items": sum(len(t.items) for t in s.submitted_tables), "frequency": s.frequency, "family": s.family, "effective_from": s.effective_from, "effective_to": s.effective_to} for s in loaded]
     if form == "json":
         echo_json(rows)
     else:
@@ -63,15 +64,16 @@ def _provenance(table: Any) -> str:
 
 
 def _show_table(table: Any) -> None:
+    from etl.standard.workbook.oracle import type_text
+
     rows = []
     for number, item in enumerate(table.items, 1):
-        kind = f"{item.type}({item.length},{item.scale})" if item.type == "decimal" else f"{item.type}({item.length})"
         notes = [n for n in (f"{item.codes}/{item.send}" if item.codes else "", f"→ {item.refs.table}.{item.refs.item}" if item.refs else "",
                              f"= {item.default}" if item.default is not None else "") if n]
-        rows.append((number, item.code, item.name.get("zh", ""), item.name.get("en", ""), kind, "Y" if item.key else "", "N" if item.required else "",
+        rows.append((number, item.code, item.name.get("zh", ""), item.name.get("en", ""), type_text(item), "Y" if item.key else "", "N" if item.required else "",
                      item.privacy or "", "; ".join(notes), item.provenance))
     echo_table(["#", say("代码", "code"), say("中文名", "Chinese"), say("英文名", "English"), say("类型", "type"), say("主键", "key"), say("非空", "not null"),
-                say("隐私", "privacy"), say("代码表/引用/默认", "codes/refs/default"), say("可信度", "provenance")], rows, right=(0,), title=f"{table.name.get('zh')} ({table.code})")
+                say("隐私", "privacy"), say("代码表/引用/默认", "codes/refs/default"), say("可信度", "provenance")], rows, right=(0,), title=f"{table.name.get('zh')}（{table.code}）")
 
 
 def as_json(loaded: Any) -> dict[str, Any]:
@@ -96,3 +98,7 @@ def _table_json(t: Any) -> dict[str, Any]:
 
 standard.add_command(list_standards)
 standard.add_command(show)
+standard.add_command(import_workbook)
+standard.add_command(export)
+standard.add_command(diff)
+standard.add_command(catalogue)

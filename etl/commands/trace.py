@@ -25,10 +25,22 @@ from etl.language import pick, say
 @format_option()
 @workspace_option
 def trace(workspace: Path, form: str, serial: str, item: str | None, run_id: str | None, reveal: bool, key_file: Path | None) -> None:
-    from etl.pipeline.tracing import trace_serial
+    from etl.lineage.trace import SerialUnknown
+    from etl.pipeline.tracing import trace_serial, trace_transaction
     from etl.workspace import Workspace
 
-    found = trace_serial(Workspace.open(workspace), serial, run_id=run_id, reveal=reveal, key_file=key_file)
+    opened = Workspace.open(workspace)
+    try:
+        found = trace_serial(opened, serial, run_id=run_id, reveal=reveal, key_file=key_file)
+    except SerialUnknown:
+        # A standard without serial numbers: the number is a transaction's, and its lines are what can be traced.
+        run, lines = trace_transaction(opened, serial, run_id=run_id)
+        if form == "json":
+            echo_json({"transaction": serial, "run": run, "lines": [{"table": table, "serial": line} for table, line in lines]})
+        else:
+            echo_table([say("表", "table"), say("行（可再追溯）", "line (trace it by this name)")], lines,
+                       title=say(f"交易 {serial}　运行 {run}", f"transaction {serial}  run {run}"))
+        return
     if item and item not in found.items:
         raise click.UsageError(say(f"表 {found.table} 没有数据项 {item}；有：{', '.join(found.items)}", f"table {found.table} has no item {item}; it has {', '.join(found.items)}"))
     if form == "json":

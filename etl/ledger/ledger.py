@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any, Self
@@ -41,7 +41,7 @@ from etl.ledger.models import (
     StageCountRow,
 )
 from etl.ledger.process import host_name, is_alive, process_token
-from etl.ledger.serials import allocate
+from etl.ledger.serials import allocate, allocate_batch, number_events
 
 
 def open_ledger(place: str | os.PathLike[str]) -> Ledger:
@@ -203,6 +203,16 @@ class Ledger:
         """First of `count` serial numbers (from 1) of `company` on `report_date`; see `etl.ledger.serials`."""
         with writing(self._engine) as connection:
             return allocate(connection, company, report_date, standard, period, count)
+
+    def allocate_batch(self, company: str, kind: str, standard: str, period: str, part: int = 1) -> int:
+        """Sequence of the batch that is `part` of `kind` for the period; the same question gets the same answer."""
+        with writing(self._engine) as connection:
+            return allocate_batch(connection, company, kind, standard, period, part)
+
+    def number_events(self, company: str, day: date, standard: str, period: str, events: Sequence[str]) -> dict[str, int]:
+        """A sequence number per event of the day; an event keeps its number for ever, new ones are numbered in the order given."""
+        with writing(self._engine) as connection:
+            return number_events(connection, company, day, standard, period, events)
 
     # -- audit chain
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Date, DateTime, Float, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, Date, DateTime, Float, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -113,6 +113,29 @@ class SerialAllocationRow(Base):
     count: Mapped[int] = mapped_column(BigInteger)
     standard: Mapped[str] = mapped_column(String(80))
     period: Mapped[str] = mapped_column(String(20))
+
+
+class BatchAllocationRow(Base):
+    __tablename__ = "batch_allocations"
+    __table_args__ = (UniqueConstraint("company", "kind", "standard", "period", "part"),)
+
+    company: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(3))
+    standard: Mapped[str] = mapped_column(String(80))
+    period: Mapped[str] = mapped_column(String(30))
+    part: Mapped[int] = mapped_column(Integer)
+
+
+class EventNumberRow(Base):
+    __tablename__ = "event_numbers"
+    __table_args__ = (UniqueConstraint("company", "day", "sequence"),)
+
+    company: Mapped[str] = mapped_column(String(40), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    standard: Mapped[str] = mapped_column(String(80), primary_key=True)
+    event: Mapped[str] = mapped_column(String(200), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
 
 
 class AuditEventRow(Base):

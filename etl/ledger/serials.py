@@ -6,12 +6,14 @@ in the 2020 life standard (company code + report date + ten digits that restart 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from etl.ledger.errors import SerialsExhausted
+from etl.ledger.models import BatchAllocationRow, EventNumberRow
 from etl.ledger.models import SerialAllocationRow as Row
 
 LIMIT = 9_999_999_999
@@ -42,3 +44,33 @@ def allocate(connection: Connection, company: str, report_date: date, standard: 
         connection.execute(sa.insert(Row), {"company": company, "report_date": report_date, "first": first, "count": count,
                                             "standard": standard, "period": period})
     return first
+
+
+def allocate_batch(connection: Connection, company: str, kind: str, standard: str, period: str, part: int) -> int:
+    """Number of a batch, from 1 per company over all kinds and standards; asked again for the same part, the same number."""
+    batch = BatchAllocationRow
+    found = connection.execute(sa.select(batch.sequence).where(
+        batch.company == company, batch.kind == kind, batch.standard == standard, batch.period == period, batch.part == part)).scalar()
+    if found is not None:
+        return int(found)
+    last = connection.execute(sa.select(sa.func.max(batch.sequence)).where(batch.company == company)).scalar() or 0
+    connection.execute(sa.insert(batch), {"company": company, "sequence": last + 1, "kind": kind, "standard": standard, "period": period, "part": part})
+    return int(last) + 1
+
+
+def number_events(connection: Connection, company: str, day: date, standard: str, period: str, events: Sequence[str]) -> dict[str, int]:
+    """A number for each event: the one it has, or the next of a block of the day's serial numbers."""
+    row = EventNumberRow
+    known = {event: int(number) for event, number in connection.execute(
+        sa.select(row.event, row.sequence).where(row.company == company, row.day == day, row.standard == standard))}
+    fresh = [event for event in dict.fromkeys(events) if event not in known]
+    if fresh:
+        # The block grows where it can; what of it is taken already stays with its owner.
+        first = allocate(connection, company, day, standard, period, len(known) + len(fresh))
+        taken = set(known.values())
+        free = (number for number in range(first, LIMIT + 1) if number not in taken)
+        numbers = dict(zip(fresh, free, strict=False))
+        connection.execute(sa.insert(row), [
+            {"company": company, "day": day, "standard": standard, "event": event, "sequence": number} for event, number in numbers.items()])
+        known |= numbers
+    return {event: known[event] for event in events}

@@ -14,6 +14,7 @@ from etl.engines import Engine, open_engine
 from etl.errors import EastboundError
 from etl.packs.roots import PackRoots
 from etl.standard.definition import Standard, Table
+from etl.standard.effective import in_force_on
 from etl.standard.loader import load_standard
 from etl.submission.definition import Company, Period
 from etl.workspace import Workspace
@@ -70,8 +71,13 @@ class RunContext:
     progress: Progress = field(default=silent)
 
     @cached_property
-    def standard(self) -> Standard:
+    def _whole_standard(self) -> Standard:
         return load_standard(self.request.standard, self.roots)
+
+    @cached_property
+    def standard(self) -> Standard:
+        """What of the standard is in force on the last day of the period."""
+        return in_force_on(self._whole_standard, self.request.period.end)
 
     @cached_property
     def systems(self) -> dict[str, Any]:
@@ -83,7 +89,7 @@ class RunContext:
     def mappings(self) -> MappingSet:
         from etl.mapping.loader import load_mappings, source_columns
 
-        mappings = load_mappings(self.standard, source_columns(self.systems), self.roots)
+        mappings = load_mappings(self._whole_standard, source_columns(self.systems), self.roots).within(self.standard)
         missing = [table.code for table in self.standard.ordered_tables if table.code not in mappings.tables]
         if missing:
             raise NoMapping(standard=self.standard.name, tables=", ".join(missing))
@@ -93,9 +99,9 @@ class RunContext:
     def rules(self) -> list[Rule]:
         """Derived and authored rules in force on the last day of the period."""
         from etl.rules.derived import all_rules
-        from etl.rules.loader import load_rules
+        from etl.rules.loader import load_rules, rules_within
 
-        rules = all_rules(self.standard, load_rules(self.standard, self.roots))
+        rules = all_rules(self.standard, rules_within(self.standard, load_rules(self._whole_standard, self.roots)))
         return [rule for rule in rules if rule.in_force(self.request.period.end)]
 
     @cached_property
@@ -131,8 +137,13 @@ class RunContext:
     def findings(self, table: str) -> Path:
         return self.folder / "findings" / f"{table}.parquet"
 
+    @property
+    def sent_folder(self) -> Path:
+        """Where what will be sent is made ready: the run's folder, or the vault where it is clear personal data."""
+        return self.vault.folder(self.run, "sent") if self.standard.sends_clear else self.folder
+
     def masked(self, table: str) -> Path:
-        return self.folder / "masked" / f"{table}.parquet"
+        return self.sent_folder / "masked" / f"{table}.parquet"
 
     def serials(self, table: str) -> Path:
         return self.folder / "serials" / f"{table}.parquet"

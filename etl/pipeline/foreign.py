@@ -11,10 +11,12 @@ from typing import Any
 from etl.engines import Engine, open_engine
 from etl.engines.local import literal, quote
 from etl.errors import EastboundError
-from etl.mapping.compile import BLANKS, sql_type
+from etl.expressions.blank import clean_text_sql, trim_sql
+from etl.mapping.compile import sql_type
 from etl.packs.roots import PackRoots
 from etl.rules.definition import Rule
 from etl.standard.definition import DataItem, Standard, Table
+from etl.standard.effective import in_force_on
 from etl.standard.loader import load_standard
 from etl.submission.definition import Period
 
@@ -43,27 +45,30 @@ class ForeignCheck:
 def check_files(path: Path, standard_name: str, roots: PackRoots, *, period: str | None = None, clear: bool = False) -> ForeignCheck:
     """Check a file or a folder of files against `standard_name`. Findings carry file and line."""
     from etl.rules.derived import all_rules
-    from etl.rules.loader import load_rules
+    from etl.rules.loader import load_rules, rules_within
     from etl.submission.reader import inspect_file
 
-    standard = load_standard(standard_name, roots)
-    files = find_files(path, standard)
+    whole = load_standard(standard_name, roots)
+    files = find_files(path, whole)
     if not files:
-        raise NoSubmissionFiles(path=str(path), standard=standard.name, pattern=standard.format.file_name)
-    chosen = Period.parse(period) if period else _period_of(files, standard)
+        raise NoSubmissionFiles(path=str(path), standard=whole.name, pattern=whole.format.file_name)
+    chosen = Period.parse(period) if period else _period_of(files, whole)
+    standard = in_force_on(whole, chosen.end)
+    files = {code: file for code, file in files.items() if code in standard.tables}
     findings: list[dict[str, Any]] = []
     rows = 0
     for code, file in files.items():
-        report = inspect_file(file, standard.tables[code], standard)
+        report = inspect_file(file, standard.tables[code], standard, expect_days=_days(standard, chosen, given=bool(period)))
         rows += report.rows
         findings += [_problem(standard, standard.tables[code], problem) for problem in report.problems]
-    rules = [rule for rule in all_rules(standard, load_rules(standard, roots)) if rule.in_force(chosen.end)]
+    rules = [rule for rule in all_rules(standard, rules_within(standard, load_rules(whole, roots))) if rule.in_force(chosen.end)]
     usable, skipped = _judgeable(standard, rules, set(files), clear)
     with tempfile.TemporaryDirectory(prefix="eastbound-check-") as scratch, open_engine(Path(scratch) / "spill") as engine:
         engine.set_parameters(period_start=chosen.start, period_end=chosen.end, report_date=chosen.end)
         engine.load_codes(standard.codes.values(), chosen.end)
         for code, file in files.items():
             load_text(engine, file, standard.tables[code], standard)
+            findings += _untrimmed(engine, standard, standard.tables[code], file)
         findings += _run_rules(engine, standard, files, usable, Path(scratch))
     reported = {(f["file"], f["line"], f["item"]) for f in findings if f["rule"].startswith("FILE-")}
     # What the reader found of a value (required, length, code) the derived rules find again: say it once.
@@ -73,12 +78,21 @@ def check_files(path: Path, standard_name: str, roots: PackRoots, *, period: str
     return ForeignCheck(sorted(file.name for file in files.values()), rows, len(usable), findings, skipped)
 
 
+def _days(standard: Standard, period: Period, *, given: bool) -> dict[str, date]:
+    """What the header of a file should say of its period, as far as the request or the file's name tells."""
+    if not given and "{period_end" not in standard.format.file_name:
+        return {}
+    whole = given or standard.frequency in ("monthly", "quarterly", "daily")
+    return {"period_end": period.end, **({"period_start": period.start} if whole else {})}
+
+
 def find_files(path: Path, standard: Standard) -> dict[str, Path]:
     """Table code -> file, by the table code between the separators of the file name."""
     candidates = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
     found: dict[str, Path] = {}
     for candidate in candidates:
-        parts = set(candidate.stem.replace("_", "-").split("-")) | {candidate.stem}
+        # a table code may itself hold an underscore (D00705_GRBDB)
+        parts = set(candidate.stem.replace("_", "-").split("-")) | set(candidate.stem.split("-")) | {candidate.stem}
         for table in standard.submitted_tables:
             if table.code in parts:
                 found[table.code] = candidate
@@ -94,7 +108,7 @@ def _period_of(files: dict[str, Path], standard: Standard) -> Period:
                 day = date(int(text[:4]), int(text[4:6]), int(text[6:]))
             except ValueError:
                 continue
-            return Period.parse(f"{day:%Y-%m}" if standard.frequency == "monthly" else day.isoformat())
+            return Period.ending(day, standard.frequency)
     raise PeriodMissing()
 
 
@@ -109,14 +123,33 @@ def load_text(engine: Engine, file: Path, table: Table, standard: Standard) -> N
         f"CREATE OR REPLACE TABLE data.{quote(table.code)} AS SELECT _line AS _row, {columns}, CAST([] AS VARCHAR[]) AS _unmapped, "
         f"CAST(NULL AS VARCHAR) AS _src_system, CAST(NULL AS VARCHAR) AS _src_table, CAST(NULL AS VARCHAR) AS _src_key FROM _lines")
     engine.execute(f"CREATE OR REPLACE TABLE aside.{quote(table.code)} AS SELECT * FROM data.{quote(table.code)} WHERE FALSE")
+    if standard.format.kind == "fixed":
+        padded = "SELECT CAST(NULL AS BIGINT) AS line, CAST(NULL AS VARCHAR) AS item WHERE FALSE"
+    else:
+        padded = " UNION ALL ".join(
+            f"SELECT _line AS line, {literal(item.code)} AS item FROM _lines WHERE {quote(item.code)} IS DISTINCT FROM {trim_sql(quote(item.code))}"
+            for item in table.mapped_items if item.type == "text") or "SELECT 0 AS line, '' AS item WHERE FALSE"
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE _untrimmed AS {padded}")
     engine.connection.unregister("_lines")
 
 
+def _untrimmed(engine: Engine, standard: Standard, table: Table, file: Path) -> list[dict[str, Any]]:
+    """Texts with blanks at their ends: the other rules judge what is left, so this is where it is said."""
+    return [
+        {"rule": f"{standard.prefix}-{table.code}-{item}-FMT", "severity": "error", "table": table.code, "key": "", "item": item, "value": None,
+         "expected": "no blanks at the ends", "source_system": None, "source_table": None, "source_key": None, "serial": None, "file": file.name,
+         "line": line, "message_zh": "首尾有空白", "message_en": "blanks at the ends of the value"}
+        for line, item in engine.rows("SELECT line, item FROM _untrimmed ORDER BY line, item")
+    ]
+
+
 def _typed(item: DataItem, standard: Standard) -> str:
-    text = f"nullif({quote(item.code)}, {literal(standard.format.null)})"
+    text = quote(item.code)
+    if standard.format.kind != "fixed":
+        text = f"nullif({text}, {literal(standard.format.null)})"
     if item.type == "text":
         # Untrimmed text is reported by the format rule; the other rules judge what it means.
-        return f"nullif(trim({text}, {literal(BLANKS)}), '')"
+        return clean_text_sql(text)
     if item.type == "date":
         return f"CAST(try_strptime({text}, {literal(standard.format.date)}) AS DATE)"
     return f"try_cast({text} AS {sql_type(item)})"

@@ -6,10 +6,12 @@ every row, in every table, that shares its transaction; a row of a table without
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.engines.local import Engine, literal, quote
+from etl.files import whole_file
 
 if TYPE_CHECKING:
     from etl.pipeline.context import RunContext
@@ -38,6 +40,19 @@ def held_rows(context: RunContext, engine: Engine) -> dict[str, set[int]]:
             numbers = engine.rows(f"SELECT _row, {_list(keys)} FROM read_parquet({literal(str(context.standardised(table.code)))})")
             held[table.code] |= {int(row[0]) for row in numbers if row[1:] in transactions}
     return {table: rows for table, rows in held.items() if rows}
+
+
+def note_held(context: RunContext, engine: Engine, held: dict[str, set[int]]) -> None:
+    """Leave `held.json` in the run's folder: the transactions that stay behind, and their rows by table."""
+    if context.standard.on_error != "hold_transactions":
+        return
+    transactions: set[str] = set()
+    for table in context.tables:
+        if held.get(table.code) and _has(table, context.standard.hold_key):
+            transactions |= {"|".join(parts) for parts in _transactions(context, engine, table, held[table.code])}
+    about = {"hold_key": list(context.standard.hold_key), "transactions": sorted(transactions), "tables": {code: len(rows) for code, rows in sorted(held.items())}}
+    with whole_file(context.folder / "held.json") as partial:
+        partial.write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def _has(table: Table, keys: tuple[str, ...]) -> bool:

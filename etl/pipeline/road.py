@@ -34,6 +34,11 @@ class ResumePacksChanged(EastboundError):
     en = "run {run}: its copy of the packs is gone or was changed, so it cannot go on; start a new eastbound run"
 
 
+class PeriodNotADay(EastboundError):
+    zh = "标准 {standard} 按日报送，报送期应为一天（如 2026-10-15），而不是 {period}"
+    en = "{standard} is reported day by day: the period should be one day (such as 2026-10-15), not {period}"
+
+
 @dataclass(frozen=True)
 class RunResult:
     """How a run ended: its status (sealed, blocked, or running where it was told to stop early), findings, package."""
@@ -63,6 +68,9 @@ def start_run(workspace: Workspace, request: RunRequest, *, packs: Sequence[str]
         probe = _context(workspace, request, "", ledger, roots, progress, vault=False)
         _ = (probe.standard, probe.mappings, probe.rules, probe.company)
         validate_masking(probe.standard)
+        # Over several days the events of a policy would run into one transaction.
+        if probe.standard.frequency == "daily" and request.period.start != request.period.end:
+            raise PeriodNotADay(standard=request.standard, period=request.period.label)
         run = ledger.start_run(request.standard, request.period.label, request.report_date, company=workspace.company,
                                pack_fingerprint=fingerprint(files), options=request.options())
         lock.name_run(run.id)

@@ -10,6 +10,7 @@ from etl.ledger.definition import MappingCount
 from etl.ledger.definition import RuleOutcome as LedgerOutcome
 from etl.pipeline.context import RunContext
 from etl.pipeline.stage_findings import stage_findings
+from etl.pipeline.transactions import number_transactions
 
 
 def extract(context: RunContext) -> None:
@@ -53,6 +54,7 @@ def standardise(context: RunContext) -> None:
                 result = standardise_table(engine, context.standard, table, context.mappings, context.standardised(table.code), context.set_aside(table.code))
                 note(result.rows_in, result.rows_out, result.rows_aside)
             counts += [MappingCount(table.code, c.item, c.mapped, c.defaulted, c.constant, c.unmapped) for c in result.items]
+        number_transactions(context, engine)
     context.ledger.record_mapping(context.run, counts)
 
 
@@ -89,11 +91,12 @@ def check(context: RunContext) -> None:
 
 def mask(context: RunContext) -> None:
     """Private items become what the standard says may leave the house; held rows stay behind."""
-    from etl.pipeline.hold import held_rows, without_held
+    from etl.pipeline.hold import held_rows, note_held, without_held
     from etl.privacy.mask import mask_table
 
     with context.engine() as engine:
         held = held_rows(context, engine)
+        note_held(context, engine, held)
         for table in context.standard.submitted_tables:
             with _timed(context, "mask", table.code) as note:
                 source = without_held(context, engine, table, held)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.engines import Engine, open_engine
+from etl.engines.local import literal
 from etl.errors import EastboundError
 from etl.lineage.trace import SerialUnknown, Trace, find_serial, trace_row
 from etl.pipeline.road import actor, open_context
@@ -65,9 +66,24 @@ class Tracer:
             return trace_row(
                 self.engine, context.standard.tables[table_code], context.mappings, row, serial=serial, run=run.id,
                 standardised=self._file(context, f"standard/{table_code}.parquet"),
-                extracted=lambda system, name: self._file(context, f"extract/{system}/{name}.parquet"),
+                extracted=lambda system, name, context=context: self._file(context, f"extract/{system}/{name}.parquet"),
                 show=None if reveal else masked, company=(context.company.code, context.company.name))
         raise SerialUnknown(serial=serial, where=run_id or self.workspace.root.name)
+
+    def lines_of(self, transaction: str, *, run_id: str | None = None) -> tuple[str, list[tuple[str, str]]]:
+        """(run, [(table, line)]) of a transaction number, in the run asked for or the latest sealed one that sent it.
+
+        For a standard without serial numbers; each line can be traced by its name. Raises SerialUnknown.
+        """
+        runs = [self.ledger.run(run_id)] if run_id else sorted(self.ledger.runs(), key=lambda run: (run.status != "sealed", -run.started_at.timestamp()))
+        for run in runs:
+            lines = []
+            for path in sorted((self.workspace.run_folder(run.id) / "serials").glob("*.parquet")):
+                found = self.engine.rows(f"SELECT serial FROM read_parquet({literal(str(path))}) WHERE starts_with(serial, ?) ORDER BY \"row\"", [transaction + ":"])
+                lines += [(path.stem, serial) for (serial,) in found]
+            if lines:
+                return run.id, lines
+        raise SerialUnknown(serial=transaction, where=run_id or self.workspace.root.name)
 
     def _context(self, run_id: str) -> RunContext:
         if run_id not in self._contexts:
@@ -94,6 +110,12 @@ def trace_serial(workspace: Workspace, serial: str, *, run_id: str | None = None
     """Trace one serial number (see `Tracer.trace`)."""
     with open_tracer(workspace) as tracer:
         return tracer.trace(serial, run_id=run_id, reveal=reveal, key_file=key_file)
+
+
+def trace_transaction(workspace: Workspace, transaction: str, *, run_id: str | None = None) -> tuple[str, list[tuple[str, str]]]:
+    """The lines of a transaction number (see `Tracer.lines_of`)."""
+    with open_tracer(workspace) as tracer:
+        return tracer.lines_of(transaction, run_id=run_id)
 
 
 def _allow(keyring: Keyring, key_file: Path | None) -> None:

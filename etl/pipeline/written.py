@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl.engines.local import literal
+from etl.engines.local import literal, quote
+from etl.pipeline.batches import batch_entry, close_to_others, day_batch
 from etl.submission.definition import Package, WrittenFile
 from etl.submission.package import MANIFEST, next_version, package_folder_name, read_manifest, seal_package
 from etl.submission.serial import serial_sql
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 
 
 def text_folder(context: RunContext) -> Path:
-    return context.folder / "text"
+    return context.sent_folder / "text"
 
 
 def write_all(context: RunContext, timed: Callable[..., Any]) -> None:
     """Write every submitted table; serial numbers run through all tables in load order."""
     rows = {table.code: _rows(context.masked(table.code)) for table in context.standard.submitted_tables}
     request = context.request
-    sequence = context.ledger.allocate_serials(context.company.code, request.report_date, context.standard.name, request.period.label, sum(rows.values()))
+    sequence = context.ledger.allocate_serials(context.company.code, request.report_date, context.standard.name, request.period.label, sum(rows.values())) \
+        if context.standard.serial else 1
     folder = text_folder(context)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -52,11 +54,18 @@ def seal_all(context: RunContext, timed: Callable[..., Any]) -> None:
     base = context.workspace.package_base(context.standard.name, request.period.label)
     with timed(context, "seal", "package") as note:
         target = next_version(base) / package_folder_name(context.standard, context.company, request.period, request.report_date)
+        if context.standard.sends_clear:
+            close_to_others(folder, target.parent, base, context.workspace.package_base(context.standard.name, ""))
+        batch = day_batch(context, folder, files) if context.standard.package.kind == "zip" else None
         package = seal_package(
             files, folder, target, context.standard, company=context.company, period=request.period, report_date=request.report_date,
-            extra={"pack_fingerprint": context.ledger.run(context.run).pack_fingerprint,
+            attachments=[batch.zip_path] if batch else [],
+            extra={**({"batch": batch_entry(batch)} if batch else {}),
+                   "pack_fingerprint": context.ledger.run(context.run).pack_fingerprint,
                    "masking_key_fingerprint": context.keyring.fingerprint("masking")})
         package = _adopt_forgotten(context, base, package)
+        if context.standard.sends_clear:
+            close_to_others(package.folder)
         total = sum(file.rows for file in files)
         note(total, total, 0)
     for file in files:
@@ -81,7 +90,13 @@ def _adopt_forgotten(context: RunContext, base: Path, package: Package) -> Packa
 
 def _keep_serials(context: RunContext, table: str, first: int) -> None:
     """Which checked row got which serial number: the way back from a submitted line."""
-    sql = serial_sql(context.standard.serial, context.company.code, context.request.report_date, f"_row + {first - 1}")
+    item = context.standard.tables[table].transaction_item
+    if context.standard.serial is not None:
+        sql = serial_sql(context.standard.serial, context.company.code, context.request.report_date, f"_row + {first - 1}")
+    else:
+        # Without serial numbers a line is named by its transaction, table and place: `trace` takes the number alone, too.
+        number = quote(item.code) if item else literal(context.company.code)
+        sql = f"{number} || {literal(f':{table}:')} || CAST(_row AS VARCHAR)"
     with context.engine() as engine:
         source = f"read_parquet({literal(str(context.masked(table)))})"
         names = {row[0] for row in engine.rows(f"DESCRIBE SELECT * FROM {source}")}

@@ -32,7 +32,7 @@ class TableChecks:
         self.codes = {i.code: sent_values(i, standard) for i in table.items if i.codes}
         roles = {i.role: i for i in table.items if i.role}
         self.company_code, self.company_name = roles.get("company_code"), roles.get("company_name")
-        self.serials = SerialRun(file, roles["serial"].code, standard) if "serial" in roles else None
+        self.serials = SerialRun(file, roles["serial"].code, standard) if "serial" in roles and standard.serial else None
 
     @property
     def first_serial(self) -> str | None:
@@ -181,6 +181,7 @@ class SerialRun:
 
     def __init__(self, file: str, item: str, standard: Standard) -> None:
         self.file, self.item = file, item
+        assert standard.serial is not None
         self.length = standard.serial.length
         self.parts = serial_parts(standard.serial.pattern, standard.serial.length)
         self.first: str | None = None

@@ -13,8 +13,8 @@ from etl.errors import EastboundError
 
 
 class PeriodUnreadable(EastboundError):
-    zh = "报送期 {text!r} 无效；月报写 2026-10，日报写 2026-10-31"
-    en = "{text!r} is not a period; write 2026-10 for a month or 2026-10-31 for a day"
+    zh = "报送期 {text!r} 无效；月报写 2026-10，季报写 2026Q3，日报写 2026-10-31"
+    en = "{text!r} is not a period; write 2026-10 for a month, 2026Q3 for a quarter or 2026-10-31 for a day"
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,14 @@ class Period:
 
     @classmethod
     def parse(cls, text: str) -> Period:
-        """`2026-10` is a month, `2026-10-31` a day. Raises PeriodUnreadable."""
-        match = re.fullmatch(r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2}))?", str(text).strip(), re.ASCII)
+        """`2026-10` is a month, `2026Q3` a quarter (July to September), `2026-10-31` a day. Raises PeriodUnreadable."""
+        given = str(text).strip()
+        match = re.fullmatch(r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2}))?", given, re.ASCII)
+        quarter = re.fullmatch(r"([0-9]{4})Q([1-4])", given, re.ASCII)
         try:
+            if quarter is not None:
+                year, first = int(quarter[1]), 3 * int(quarter[2]) - 2
+                return cls(date(year, first, 1), _month_end(date(year, first + 2, 1)))
             if match is None:
                 raise ValueError
             year, month = int(match[1]), int(match[2])
@@ -47,13 +52,22 @@ class Period:
         except (ValueError, calendar.IllegalMonthError):
             raise PeriodUnreadable(text=str(text)) from None
 
+    @classmethod
+    def ending(cls, day: date, frequency: str) -> Period:
+        """The month or quarter that `day` lies in, by a standard's frequency; the day itself for any other frequency."""
+        if frequency == "quarterly":
+            return cls.parse(f"{day:%Y}Q{(day.month + 2) // 3}")
+        return cls.parse(f"{day:%Y-%m}" if frequency == "monthly" else day.isoformat())
+
     @property
     def label(self) -> str:
-        """The period as people and folders name it: `2026-10`, `2026-10-31`, or `start..end`."""
+        """The period as people and folders name it: `2026-10`, `2026Q3`, `2026-10-31`, or `start..end`."""
         if self.start == self.end:
             return self.start.isoformat()
         if (self.start, self.end) == (self.start.replace(day=1), _month_end(self.start)):
             return f"{self.start:%Y-%m}"
+        if self.start.day == 1 and self.start.month % 3 == 1 and self.end == _month_end(self.start.replace(month=self.start.month + 2)):
+            return f"{self.start:%Y}Q{(self.start.month + 2) // 3}"
         return f"{self.start.isoformat()}..{self.end.isoformat()}"
 
     def __str__(self) -> str:

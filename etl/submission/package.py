@@ -82,17 +82,20 @@ def seal_package(
     period: Period,
     report_date: date,
     extra: Mapping[str, Any],
+    attachments: Sequence[Path] = (),
 ) -> Package:
     """Re-read every file in `folder_tmp`, write the manifest, and rename the folder to `target` at once.
 
     `extra` adds entries to the manifest (pack fingerprint, masking key fingerprint); it must not hold a run id or a clock
-    time, since the same input has to give the same bytes. Both folders must be on one file system.
+    time, since the same input has to give the same bytes. Both folders must be on one file system. `attachments` are files in
+    `folder_tmp` made of the others (a registry's zip): the manifest holds their size and hash.
     Raises PackageRefused with all problems, and PackageExists. After any error `target` does not exist.
     """
     folder_tmp, target = Path(folder_tmp), Path(target)
     if target.exists():
         raise PackageExists(path=str(target))
     problems: list[Problem] = []
+    days = {"period_start": period.start, "period_end": period.end, "report_date": report_date}
     entries = []
     (folder_tmp / MANIFEST).unlink(missing_ok=True)
     for file in files:
@@ -100,12 +103,12 @@ def seal_package(
         if not path.is_file():
             problems.append(_missing(file.name))
             continue
-        report = inspect_file(path, standard.tables[file.table], standard, expect_company=company.code)
+        report = inspect_file(path, standard.tables[file.table], standard, expect_company=company.code, expect_days=days)
         problems += report.problems + _differences(_entry(file), report)
         entries.append(_entry(file))
     if not files:
         problems.append(Problem(MANIFEST, 0, "", "empty", "没有任何文件", "there is no file"))
-    problems += _strangers(folder_tmp, {file.name for file in files})
+    problems += _strangers(folder_tmp, {file.name for file in files} | {path.name for path in attachments})
     if len({file.name for file in files}) != len(files):
         problems.append(
             Problem(MANIFEST, 0, "", "name", "两个表使用了同一文件名", "two tables have the same file name")
@@ -122,9 +125,11 @@ def seal_package(
         "tables": sorted(entries, key=lambda e: e["file"]),
     }
     for name, value in extra.items():
-        if name in manifest or name == "self":
+        if name in manifest or name in ("self", "attachments"):
             raise ManifestNameTaken(name=name)
         manifest[name] = value
+    if attachments:
+        manifest["attachments"] = [_attachment(path) for path in sorted(attachments)]
     manifest["self"] = _self_hash(manifest)
     with whole_file(folder_tmp / MANIFEST) as partial:
         partial.write_bytes(canonical_json(manifest))
@@ -169,11 +174,16 @@ def verify_package(path: Path, standard: Standard | None = None) -> list[Problem
         if canonical_json(manifest) != raw or _self_hash(manifest) != manifest["self"]:
             return [broken]
         claims = {entry["file"]: entry for entry in manifest["tables"]}
-        if len(claims) != len(manifest["tables"]) or any(Path(name).name != name for name in claims):
+        attached = {entry["file"]: entry for entry in manifest.get("attachments", ())}
+        if len(claims) != len(manifest["tables"]) or any(Path(name).name != name for name in (*claims, *attached)):
             return [broken]
+        days = _days(manifest)
     except (ValueError, KeyError, TypeError, RecursionError):
         return [broken]
-    problems = _strangers(path, {*claims, MANIFEST})
+    problems = _strangers(path, {*claims, *attached, MANIFEST})
+    for name, claim in attached.items():
+        whole = (path / name).is_file() and not (path / name).is_symlink()
+        problems += _byte_differences(path / name, claim) if whole else [_missing(name)]
     if standard is not None and (manifest["standard"], manifest["version"]) != (standard.name, standard.version):
         problems.append(
             Problem(
@@ -191,7 +201,7 @@ def verify_package(path: Path, standard: Standard | None = None) -> list[Problem
             problems.append(_missing(name))
         elif standard is not None and claim["table"] in standard.tables:
             report = inspect_file(
-                path / name, standard.tables[claim["table"]], standard, expect_company=manifest["company"]["code"]
+                path / name, standard.tables[claim["table"]], standard, expect_company=manifest["company"]["code"], expect_days=days
             )
             problems += report.problems + _differences(claim, report)
         else:
@@ -202,6 +212,12 @@ def verify_package(path: Path, standard: Standard | None = None) -> list[Problem
 def canonical_json(value: Any) -> bytes:
     """The one way in which a manifest is written: sorted keys, two blanks of indent, UTF-8, a line end at the end."""
     return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2, allow_nan=False) + "\n").encode("utf-8")
+
+
+def _days(manifest: Mapping[str, Any]) -> dict[str, date]:
+    """The days that a header or trailer record may carry."""
+    said = {"period_start": manifest["period"]["start"], "period_end": manifest["period"]["end"], "report_date": manifest["report_date"]}
+    return {name: date.fromisoformat(day) for name, day in said.items()}
 
 
 def _self_hash(manifest: Mapping[str, Any]) -> str:
@@ -219,6 +235,11 @@ def _entry(file: WrittenFile) -> dict[str, Any]:
         "last_serial": file.last_serial,
         "totals": dict(file.totals),
     }
+
+
+def _attachment(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        return {"file": path.name, "bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
 
 
 def _differences(claim: Mapping[str, Any], report: FileReport) -> list[Problem]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import codecs
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from etl.submission.problems import Problem
 if TYPE_CHECKING:
     import numpy
     import polars
+
+    from etl.submission.fixed_reader import FixedFile
 
 PIECE = 8 * 1024 * 1024
 
@@ -54,7 +57,7 @@ class Piece:
 
 def read_file(path: Path, table: Table, standard: Standard) -> Iterator[polars.DataFrame]:
     """The readable lines as raw text, a piece at a time: `_line` (Int64, from 1) and one String column per item."""
-    for piece in _pieces(Path(path), table, standard.format):
+    for piece in _file_pieces(Path(path), table, standard):
         yield piece.fields
 
 
@@ -66,20 +69,29 @@ def load_lines(path: Path, table: Table, standard: Standard) -> polars.DataFrame
     return pl.concat(pieces) if pieces else _frame([], table, standard.format)
 
 
-def inspect_file(path: Path, table: Table, standard: Standard, expect_company: str | None = None) -> FileReport:
+def inspect_file(
+    path: Path, table: Table, standard: Standard, expect_company: str | None = None, expect_days: Mapping[str, date] | None = None
+) -> FileReport:
     """Read a file and check everything that the standard says of it. A file of no rows is in order.
 
     Problem kinds: encoding, separators, line_end, header, control, required, length, type, code, serial, serial_gap,
-    serial_duplicate, company, company_name.
+    serial_duplicate, company, company_name; of fixed-width files also record_length, field, reserved, trailer, control_total.
+    `expect_days` (period_start, period_end, report_date) is what their header and trailer should say, where that is known.
     """
     path = Path(path)
     checks = TableChecks(path.name, table, standard, expect_company)
     digest, problems, rows = hashlib.sha256(), [], 0
-    for piece in _pieces(path, table, standard.format, digest):
+    fixed = _fixed(path, table, standard, digest)
+    for piece in fixed.pieces() if fixed else _pieces(path, table, standard.format, digest):
         rows += piece.lines
         problems += piece.problems
-        problems += checks.check(piece.fields)
+        # A field that could not be read is said to be so once, and not to be empty, too.
+        unread = {(problem.line, problem.item) for problem in piece.problems if problem.item}
+        found = checks.check(piece.fields)
+        problems += [p for p in found if p.kind not in ("required", "serial") or (p.line, p.item) not in unread] if unread else found
     problems += checks.finish()
+    if fixed:
+        problems += fixed.finish(rows, checks.totals(), expect_company, expect_days or {})
     problems.sort(key=lambda problem: problem.line)
     return FileReport(
         path.name,
@@ -92,6 +104,20 @@ def inspect_file(path: Path, table: Table, standard: Standard, expect_company: s
         checks.last_serial,
         problems,
     )
+
+
+def _fixed(path: Path, table: Table, standard: Standard, digest: hashlib._Hash | None = None) -> FixedFile | None:
+    """The file as one of fixed-width records, where the standard says that it is."""
+    if standard.format.kind != "fixed":
+        return None
+    from etl.submission.fixed_reader import FixedFile
+
+    return FixedFile(path, table, standard, digest)
+
+
+def _file_pieces(path: Path, table: Table, standard: Standard) -> Iterator[Piece]:
+    fixed = _fixed(path, table, standard)
+    return fixed.pieces() if fixed else _pieces(path, table, standard.format)
 
 
 def _pieces(path: Path, table: Table, fmt: FileFormat, digest: hashlib._Hash | None = None) -> Iterator[Piece]:

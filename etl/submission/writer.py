@@ -1,7 +1,7 @@
-"""The text writer: a masked Parquet table in, one delimited text file out, exactly as the standard's format says.
+"""The text writer: a masked Parquet table in, one text file out, exactly as the standard's format says.
 
-Each row is rendered to one text in the engine and its bytes go to the file as they are (UTF-8) or through one codec call
-per batch. Nothing is quoted or escaped, so a value that holds a separator or a line end refuses the whole table.
+Fixed-width records are set by `fixed_writer`; delimited ones here. Each row is rendered to one text in the engine and its
+bytes go to the file as they are (UTF-8) or through one codec call per batch. Nothing is quoted or escaped, so a value that holds a separator or a line end refuses the whole table.
 """
 
 from __future__ import annotations
@@ -85,28 +85,39 @@ def write_table(
     Raises ValueBreaksLine, ValueReadsAsNull, ValueNotEncodable (or Problems), WriteSourceUnfit, FormatUnusable, SerialOverflow.
     """
     fmt = standard.format
-    check_format(standard)
-    check_sequence(standard.serial, first_sequence)
+    if fmt.kind != "fixed":  # a fixed-width format is proved when the standard is loaded
+        check_format(standard)
+    if standard.serial:
+        check_sequence(standard.serial, first_sequence)
     name = _file_name(fmt.file_name, table, company, period, report_date)
     with open_engine() as engine:
         engine.view_parquet("data", table.code, Path(source))
         columns = _columns(engine, table, standard, company, report_date, first_sequence)
         rows, totals = _totals(engine, table, columns)
-        if rows:
+        if rows and standard.serial:
             check_sequence(standard.serial, first_sequence + rows - 1)
-        if fmt.null:
-            _refuse_null_texts(engine, table, fmt, columns)
-        if not _countable(fmt):
-            _refuse_breaking_values(engine, table, fmt, columns)
+        if fmt.kind == "fixed":
+            from etl.submission.fixed_writer import fixed_pieces
+
+            known = {"company": company.code, "period_start": period.start, "period_end": period.end, "report_date": report_date}
+            pieces = fixed_pieces(engine, table, standard, columns, rows, totals, known)
+        else:
+            if fmt.null:
+                _refuse_null_texts(engine, table, fmt, columns)
+            if not _countable(fmt):
+                _refuse_breaking_values(engine, table, fmt, columns)
+            pieces = _pieces(engine, table, fmt, columns, rows)
         digest, size = hashlib.sha256(), 0
         path = Path(folder) / name
         with whole_file(path) as partial, partial.open("wb") as stream:
-            for piece in _pieces(engine, table, fmt, columns, rows):
+            for piece in pieces:
                 stream.write(piece)
                 digest.update(piece)
                 size += len(piece)
-    first = serial_number(standard.serial, company.code, report_date, first_sequence) if rows else None
-    last = serial_number(standard.serial, company.code, report_date, first_sequence + rows - 1) if rows else None
+    first = last = None
+    if rows and standard.serial:
+        first = serial_number(standard.serial, company.code, report_date, first_sequence)
+        last = serial_number(standard.serial, company.code, report_date, first_sequence + rows - 1)
     return WrittenFile(table.code, name, path, rows, size, digest.hexdigest(), first, last, totals)
 
 
@@ -158,7 +169,7 @@ def _columns(
         errors.append(WriteSourceUnfit(table=table.code, problem_zh="缺少列 _row", problem_en="column _row is missing"))
     columns = []
     for item in table.items:
-        if item.role == "serial":
+        if item.role == "serial" and standard.serial:
             text = serial_sql(standard.serial, company.code, report_date, f"_row + {first - 1}")
             columns.append(_Column(item, text, text))
         elif item.assigned:

@@ -132,13 +132,17 @@ rules:
 STATES = {"1": "有效", "4": "终止"}
 
 
-def write_packs(root: Path, *, on_error: str = "block_package", encoding: str = "utf-8") -> Path:
-    """A pack root with the standard `tiny`; returns it."""
+def write_packs(root: Path, *, on_error: str = "block_package", encoding: str = "utf-8", file_format: str | None = None) -> Path:
+    """A pack root with the standard `tiny`; returns it. `file_format` is the YAML of another block `format:`."""
     standard = root / "mappings/standards/tiny"
     source = root / "mappings/sources/core"
     for folder in (standard / "tables", standard / "codes", source / "tiny", source / "codes", root / "validation_rules/tiny"):
         folder.mkdir(parents=True)
-    (standard / "standard.yaml").write_text(STANDARD % {"on_error": on_error, "encoding": encoding}, encoding="utf-8")
+    text = STANDARD % {"on_error": on_error, "encoding": encoding}
+    if file_format is not None:
+        before, _, after = text.partition("format: {")
+        text = before + file_format.strip() + "\nmasking:" + after.partition("\nmasking:")[2]
+    (standard / "standard.yaml").write_text(text, encoding="utf-8")
     (standard / "tables/BD.yaml").write_text(POLICY, encoding="utf-8")
     (standard / "tables/JF.yaml").write_text(PAYMENT, encoding="utf-8")
     (standard / "codes/index.yaml").write_text("tables:\n  STATE: {name: {zh: 状态, en: State}, provenance: E, source: test}\n"

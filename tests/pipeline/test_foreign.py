@@ -45,12 +45,13 @@ def test_findings_name_file_and_line(tmp_path, roots):
     folder = tmp_path / "theirs"
     folder.mkdir()
     write_lines(folder / "000123-BD-20261031.txt", [
-        policy("P1"), policy("P2", state="终止"), policy("P2", state="有效"), policy("P4", state="暂停"), policy("P5", start="2026-02-30"), policy("P6", note="x" * 61)])
-    write_lines(folder / "000123-JF-20261031.txt", [["P1", "1", "5.00", "2026-10-01"], ["P9", "1", "5.00", "2026-10-01"]], first=7)
+        policy("P1"), policy("P2", state="终止"), policy("P2", state="有效"), policy("P4", state="暂停"), policy("P5", start="2026-02-30"), policy("P6", note="x" * 61),
+        policy("P7", note="空白　")])
+    write_lines(folder / "000123-JF-20261031.txt", [["P1", "1", "5.00", "2026-10-01"], ["P9", "1", "5.00", "2026-10-01"]], first=8)
     found = {(f["file"][7:9], f["line"], f["rule"]) for f in check_files(folder, "tiny", roots).findings}
     assert found == {
         ("BD", 2, "TN-BD-ZZRQ-CR-01"), ("BD", 2, "TN-BD-UNQ"), ("BD", 3, "TN-BD-UNQ"), ("BD", 4, "FILE-CODE"), ("BD", 5, "FILE-TYPE"),
-        ("BD", 6, "FILE-LENGTH"), ("JF", 2, "TN-JF-BDH-REF")}
+        ("BD", 6, "FILE-LENGTH"), ("BD", 7, "TN-BD-BZ-FMT"), ("JF", 2, "TN-JF-BDH-REF")}
 
 
 def test_line_with_a_separator_too_many(tmp_path, roots):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from etl.ledger import registry_models  # noqa: F401 - its tables belong to the same metadata
 from etl.ledger.models import Base
 
 connection = context.config.attributes.get("connection")
