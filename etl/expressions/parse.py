@@ -27,7 +27,7 @@ from etl.expressions.functions import (
     Function,
 )
 from etl.expressions.render import Renderer
-from etl.expressions.syntax import ARITHMETIC, COMPARISONS, call_of, quote_column, quote_text
+from etl.expressions.syntax import ARITHMETIC, COMPARISONS, call_of, column_name, quote_column, quote_text
 
 __all__ = [
     "FAMILIES", "Expression", "ExpressionBroken", "Scope", "call_of", "check_tree", "parse_expression", "quote_column", "quote_text",
@@ -195,7 +195,7 @@ class _Checker:
         raise self.fail(f"不允许 {type(node).__name__}", f"{type(node).__name__} is not part of the language")
 
     def _column(self, node: exp.Column) -> str:
-        name = ".".join(part.name for part in node.parts)
+        name = column_name(node)
         family = self.scope.columns.get(name)
         if family is None:
             near = [c for c in self.scope.columns if c.lower() == name.lower()] or get_close_matches(name, list(self.scope.columns), 1)
@@ -249,7 +249,7 @@ class _Checker:
         if name == "code" and self.scope.conversions:
             if len(arguments) != 2 or not isinstance(arguments[0], exp.Column):
                 raise self.fail("code 应写作 code(对照表, 列)", "code is written code(map, column)")
-            map_name = ".".join(part.name for part in arguments[0].parts)
+            map_name = column_name(arguments[0])
             if self.scope.code_maps and not self.scope.code_maps(map_name):
                 raise self.fail(f"没有代码对照表 {map_name}", f"there is no code map {map_name}")
             self.family(arguments[1])

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from etl.expressions.blank import trim_sql
 from etl.expressions.functions import MEMBERSHIP, PARAMETERS, REGISTERED, expand
-from etl.expressions.syntax import ARITHMETIC, COMPARISONS, call_of, quote_column, quote_text
+from etl.expressions.syntax import ARITHMETIC, COMPARISONS, call_of, column_name, quote_column, quote_text
 
 
 class Renderer:
@@ -28,7 +28,7 @@ class Renderer:
         if isinstance(node, exp.TsOrDsToDate):
             return r(node.this)
         if isinstance(node, exp.Column):
-            return self.column(".".join(part.name for part in node.parts))
+            return self.column(column_name(node))
         if isinstance(node, exp.Literal):
             return quote_text(node.name) if node.is_string else node.name
         if isinstance(node, exp.Boolean):
@@ -80,23 +80,25 @@ class Renderer:
             value = self.render(arguments[1])
             # Nothing is "not in" an empty table either, as long as it is unknown: SQL has it FALSE.
             return f"(CASE WHEN {value} IS NOT NULL THEN {value} IN (SELECT {column} FROM {schema}.{quote_column(arguments[0].name)}) END)"
-        if self.call:
-            first = [".".join(p.name for p in arguments[0].parts)] if name == "code" and isinstance(arguments[0], exp.Column) else []
-            rest = arguments[1:] if first else arguments
-            special = self.call(name, [*first, *(self.render(a) for a in rest)], node)
-            if special is not None:
-                return special
+        if name == "count" and isinstance(arguments[0], exp.Star):
+            return "count(*)"
+        # Rendered once: `call` may take note of what it renders.
+        if name == "code" and isinstance(arguments[0], exp.Column):
+            parts = [column_name(arguments[0]), *(self.render(a) for a in arguments[1:])]
+        else:
+            parts = [self.render(a) for a in arguments]
+        special = self.call(name, parts, node) if self.call else None
+        if special is not None:
+            return special
         if name in REGISTERED:
-            return expand(name, [self.render(a) for a in arguments])
+            return expand(name, parts)
         if name in PARAMETERS:
             return f"getvariable('{name}')::DATE"
         if name == "to_text":
-            return f"CAST({self.render(arguments[0])} AS VARCHAR)"
-        if name == "count" and isinstance(arguments[0], exp.Star):
-            return "count(*)"
+            return f"CAST({parts[0]} AS VARCHAR)"
         if name == "trim":
-            return trim_sql(self.render(arguments[0]))
+            return trim_sql(parts[0])
         if name == "any_of":
             # The smallest value, so that the same rows always give the same answer.
-            return f"min({self.render(arguments[0])})"
-        return f"{name}({', '.join(self.render(a) for a in arguments)})"
+            return f"min({parts[0]})"
+        return f"{name}({', '.join(parts)})"

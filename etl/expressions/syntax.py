@@ -58,6 +58,12 @@ def _beyond(node: exp.Expression, keys: tuple[str, ...]) -> list[exp.Expression]
     return extra
 
 
+def column_name(node: exp.Expression) -> str:
+    """A column as it is written: `BDZT`, or `c.State` with an alias."""
+    assert isinstance(node, exp.Column), type(node)
+    return ".".join(part.name for part in node.parts)
+
+
 def quote_column(name: str) -> str:
     """`c.State` -> `"c"."State"`."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))

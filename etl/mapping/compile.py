@@ -54,6 +54,14 @@ def compile_branch(mapping: TableMapping, branch: Branch, number: int, table: Ta
     return f"SELECT {', '.join(columns)} {from_clause(branch, code_maps, mapping.system)}"
 
 
+def compile_absent(table: Table) -> str:
+    """The columns of `compile_branch` without a row: for a table of which no core system has data."""
+    columns = [f"CAST(NULL AS {sql_type(item)}) AS {quote(item.code)}" for item in table.mapped_items]
+    columns += [f"CAST(NULL AS {'BIGINT' if name == '_src_row' else 'VARCHAR'}) AS {name}" for name in LINEAGE]
+    columns += ["CAST(NULL AS INTEGER) AS _branch", f"{_present([], 'reason')} AS _bad", f"{_present([], 'map')} AS _missing_codes", "CAST([] AS VARCHAR[]) AS _ambiguous"]
+    return f"SELECT {', '.join(columns)} WHERE FALSE"
+
+
 def _bad_cases(item: str, convert: Conversions) -> list[str]:
     return [f"CASE WHEN {c} THEN {{'item': {literal(item)}, 'reason': {literal(r)}, 'original': {o}}} END" for c, r, o in convert.bad]
 

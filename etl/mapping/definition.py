@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from etl.expressions import Expression
+from etl.standard.definition import Standard
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,12 @@ class TableMapping:
     system: str
     branches: tuple[Branch, ...]
     path: str = ""
+    # Why no core system keeps what the table wants (zh, en); such a mapping has no branches and gives no rows.
+    absent: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def sources(self) -> set[tuple[str, str]]:
-        return set().union(*(branch.sources for branch in self.branches))
+        return set().union(*(branch.sources for branch in self.branches)) if self.branches else set()
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,12 @@ class MappingSet:
     @cached_property
     def sources(self) -> set[tuple[str, str]]:
         return set().union(*(mapping.sources for mapping in self.tables.values())) if self.tables else set()
+
+    def within(self, standard: Standard) -> MappingSet:
+        """Without the tables and items that `standard` does not have (on its day)."""
+        tables = {}
+        for code in self.tables.keys() & standard.tables.keys():
+            known, mapping = standard.tables[code].by_code, self.tables[code]
+            branches = tuple(replace(branch, items={item: source for item, source in branch.items.items() if item in known}) for branch in mapping.branches)
+            tables[code] = replace(mapping, branches=branches)
+        return replace(self, tables={code: tables[code] for code in self.tables if code in tables})

@@ -12,6 +12,7 @@ from sqlglot import exp
 from etl.errors import EastboundError, raise_problems
 from etl.expressions import Expression, ExpressionBroken, Scope, parse_expression
 from etl.expressions.parse import FAMILIES, call_of, check_tree
+from etl.expressions.syntax import column_name
 from etl.mapping.conversions import CONVERTING
 from etl.mapping.definition import Branch, CodeMap, ItemSource, Join, MappingSet, TableMapping
 from etl.packs.csvfile import read_csv
@@ -122,6 +123,7 @@ class _Reader:
         at = ("branches", index)
         raw = self.shape.mapping(raw, *at)
         self.shape.keys(raw, ("from", "where", "joins", "items", "note"), *at)
+        self.shape.texts(raw.get("note"), *at, "note")
         taken: set[str] = set()
         driving = self.source(raw.get("from"), (*at, "from"), taken)
         if driving is None:
@@ -208,9 +210,8 @@ class _Reader:
             expression = self.parse(value, scope, at, FAMILIES[item.type], f"{item.code}：")
             if expression is None:
                 return None
-            maps = tuple(dict.fromkeys(
-                self.map_name(".".join(p.name for p in called[1][0].parts))
-                for node in expression.tree.walk() if (called := call_of(node)) and called[0] == "code"))
+            calls = [called for node in expression.tree.walk() if (called := call_of(node)) and called[0] == "code"]
+            maps = tuple(dict.fromkeys(self.map_name(column_name(arguments[0])) for _, arguments in calls))
             return ItemSource("expression", expression, maps=maps, line=line)
         if not value.get("why") or len({"default", "constant"} & set(value)) != 1 or set(value) - {"default", "constant", "why"}:
             self.shape.fault(*at, zh=f"{item.code}：应为 default 或 constant，并说明 why", en=f"{item.code}: give default or constant, and why")
@@ -239,7 +240,7 @@ def _conjuncts(node: exp.Expression) -> list[exp.Expression]:
 
 def _table_mapping(shape: Shape, system: str, standard: Standard, columns: SourceColumns, code_maps: dict[str, CodeMap]) -> TableMapping | None:
     reader = _Reader(shape, system, standard, columns, code_maps)
-    data = shape.root(("standard", "table", "branches", "note"))
+    data = shape.root(("standard", "table", "branches", "absent", "note"))
     if data.get("standard") != standard.name:
         shape.fault("standard", zh=f"standard 应为 {standard.name}", en=f"standard should be {standard.name}")
     code = shape.text(data.get("table"), "table")
@@ -249,7 +250,8 @@ def _table_mapping(shape: Shape, system: str, standard: Standard, columns: Sourc
         shape.fault("table", zh=f"标准中没有表 {code}{zh}", en=f"the standard has no table {code}{en}")
         return None
     raw_branches = shape.listing(data.get("branches"), "branches")
-    if not raw_branches:
-        shape.fault("branches", zh="没有 branches", en="there are no branches")
+    absent = shape.texts(data["absent"], "absent") if data.get("absent") else {}
+    if bool(raw_branches) == bool(absent):
+        shape.fault("branches", zh="应有 branches；核心系统没有此表的数据时，改用 absent 说明原因", en="give branches; or absent, with the reason, where no core system keeps such data")
     branches = [branch for i, raw in enumerate(raw_branches) if (branch := reader.branch(i, raw, table))]
-    return TableMapping(standard.name, table.code, system, tuple(branches), str(shape.document.path))
+    return TableMapping(standard.name, table.code, system, tuple(branches), str(shape.document.path), absent)

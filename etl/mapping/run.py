@@ -7,7 +7,7 @@ from pathlib import Path
 
 from etl.engines.local import Engine, literal, quote
 from etl.errors import EastboundError
-from etl.mapping.compile import LINEAGE, compile_branch, constant_sql, from_clause, sql_type
+from etl.mapping.compile import LINEAGE, compile_absent, compile_branch, constant_sql, from_clause, sql_type
 from etl.mapping.definition import MappingSet
 from etl.standard.definition import Standard, Table
 
@@ -49,7 +49,7 @@ def standardise_table(engine: Engine, standard: Standard, table: Table, mappings
     """
     mapping = mappings.tables[table.code]
     selects = [compile_branch(mapping, branch, number, table, mappings.code_maps) for number, branch in enumerate(mapping.branches)]
-    engine.execute("CREATE OR REPLACE TEMP TABLE _base AS " + " UNION ALL BY NAME ".join(selects))
+    engine.execute("CREATE OR REPLACE TEMP TABLE _base AS " + (" UNION ALL BY NAME ".join(selects) or compile_absent(table)))
     rows_in = 0
     for branch in mapping.branches:
         rows_in += int(engine.one(f"SELECT count(DISTINCT {quote(branch.alias)}._src_row) {from_clause(branch, mappings.code_maps, mapping.system)}"))
@@ -60,7 +60,7 @@ def standardise_table(engine: Engine, standard: Standard, table: Table, mappings
     names = ", ".join(quote(item.code) for item in table.mapped_items)
     lineage = ", ".join(LINEAGE)
     order = ", ".join([*(quote(item.code) for item in table.key_items), "_src_system", "_src_table", "_src_key", "_src_row", "_branch"])
-    unmapped = "list_distinct(list_transform(_missing_codes, lambda x: x.item))"
+    unmapped = "list_sort(list_distinct(list_transform(_missing_codes, lambda x: x.item)))"
     kept = (f"SELECT row_number() OVER (ORDER BY {order}) AS _row, {names}, {lineage}, _branch, _unmapped, _missing_codes, _ambiguous "
             f"FROM (SELECT {items}, {lineage}, _branch, {unmapped} AS _unmapped, _missing_codes, _ambiguous FROM _base WHERE len(_bad) = 0) ORDER BY _row")
     rows_out = engine.write_parquet(kept, target)

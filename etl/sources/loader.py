@@ -15,6 +15,7 @@ from etl.sources.errors import SourceUnknown
 SYSTEM_KEYS = ("system", "name", "note", "schema", "tables")
 TABLE_KEYS = ("table", "name", "note", "key", "columns", "required_rows")
 COLUMN_KEYS = ("name", "type", "length", "precision", "scale", "nullable", "note")
+LANGUAGES = ("zh", "en")
 MAX_PRECISION = 38
 
 
@@ -61,6 +62,7 @@ def _read_system(folder: Path, errors: list[EastboundError]) -> SourceSystem | N
         return None
     before = len(errors)
     _known_keys(document, (), data, SYSTEM_KEYS, errors)
+    _known_keys(document, ("name",), _mapping(data.get("name")), LANGUAGES, errors)
     if data.get("system") != folder.name:
         errors.append(document.broken("system", zh=f"system 应与目录名 {folder.name} 一致", en=f"system must be the folder's name, {folder.name}"))
     tables: dict[str, SourceTable] = {}
@@ -83,6 +85,7 @@ def _table(document: YamlDocument, index: int, raw: Any, errors: list[EastboundE
         return None
     name = raw["table"]
     _known_keys(document, at, raw, TABLE_KEYS, errors)
+    _known_keys(document, (*at, "name"), _mapping(raw.get("name")), LANGUAGES, errors)
     columns: dict[str, SourceColumn] = {}
     declared = [str(c["name"]) for c in raw.get("columns") or () if isinstance(c, dict) and "name" in c]
     for position, raw_column in enumerate(_list(document, (*at, "columns"), raw.get("columns"), errors)):
@@ -140,6 +143,10 @@ def _list(document: YamlDocument, at: tuple, value: Any, errors: list[EastboundE
         return value
     errors.append(document.broken(*at, zh=f"{at[-1]} 应是非空列表", en=f"{at[-1]} must be a list that is not empty"))
     return []
+
+
+def _mapping(value: Any) -> dict:
+    return value if isinstance(value, dict) else {}
 
 
 def _known_keys(document: YamlDocument, at: tuple, data: dict, known: tuple[str, ...], errors: list[EastboundError]) -> None:
