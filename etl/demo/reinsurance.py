@@ -175,7 +175,7 @@ def _accounts(rng: np.random.Generator, treaties: list[Treaty], numbers: list[st
             if treaty.state == "T" or closing < begin or (stop is not None and closing > stop) or (treaty.rhythm == "Q" and month % 3):
                 continue
             first = (closing.astype("datetime64[M]") - np.timedelta64(0 if treaty.rhythm == "M" else 2, "M")).astype("datetime64[D]")
-            totals = {name: _by_product(treaty, sums, contracts, *entries, max(first, begin), closing) for name, entries in book.items()}
+            totals = {name: _by_product(treaty, sums, contracts, entries, max(first, begin), closing) for name, entries in book.items()}
             for reinsurer, percent in treaty.parts:
                 issued = closing + days(int(rng.integers(8, 25)))
                 settled = issued + days(int(rng.integers(4, 28)))
@@ -192,9 +192,10 @@ def _accounts(rng: np.random.Generator, treaties: list[Treaty], numbers: list[st
             rows_frame(f"AccountNo ReProductNo {money}", lines, numbers=money))
 
 
-def _by_product(treaty: Treaty, sums: np.ndarray, contracts: Contracts, cover: np.ndarray, day: np.ndarray, cents: np.ndarray, first: np.datetime64,
+def _by_product(treaty: Treaty, sums: np.ndarray, contracts: Contracts, entries: tuple[np.ndarray, np.ndarray, np.ndarray], first: np.datetime64,
                 last: np.datetime64) -> dict[str, int]:
-    """What falls to all reinsurers of the treaty in a period, by product."""
+    """What falls to all reinsurers of the treaty in a period, by product. `entries`: cover, day and amount in cents of each."""
+    cover, day, cents = entries
     hit = np.flatnonzero((day >= first) & (day <= last) & (sums[cover] != 0))
     covers = cover[hit]
     share = np.where(sums[covers] < 0, 1.0, sums[covers] / np.maximum(contracts.cover_sum[covers], 1))

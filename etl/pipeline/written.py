@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl.engines.local import literal, quote
+from etl.engines.local import Engine, literal, quote
 from etl.pipeline.batches import batch_entry, close_to_others, day_batch
 from etl.submission.definition import Package, WrittenFile
 from etl.submission.package import MANIFEST, next_version, package_folder_name, read_manifest, seal_package
@@ -33,14 +33,15 @@ def write_all(context: RunContext, timed: Callable[..., Any]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     written: list[WrittenFile] = []
-    for table in context.standard.submitted_tables:
-        with timed(context, "write", table.code) as note:
-            file = write_table(context.masked(table.code), table, context.standard, company=context.company, period=request.period,
-                               report_date=request.report_date, first_sequence=sequence, folder=folder)
-            _keep_serials(context, table.code, sequence)
-            note(rows[table.code], file.rows, rows[table.code] - file.rows)
-        sequence += file.rows
-        written.append(file)
+    with context.engine() as engine:
+        for table in context.standard.submitted_tables:
+            with timed(context, "write", table.code) as note:
+                file = write_table(context.masked(table.code), table, context.standard, company=context.company, period=request.period,
+                                   report_date=request.report_date, first_sequence=sequence, folder=folder, engine=engine)
+                _keep_serials(context, engine, table.code, sequence)
+                note(rows[table.code], file.rows, rows[table.code] - file.rows)
+            sequence += file.rows
+            written.append(file)
     record = [{**_plain(file), "path": file.path.name} for file in written]
     (context.folder / "written.json").write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
 
@@ -88,7 +89,7 @@ def _adopt_forgotten(context: RunContext, base: Path, package: Package) -> Packa
     return package
 
 
-def _keep_serials(context: RunContext, table: str, first: int) -> None:
+def _keep_serials(context: RunContext, engine: Engine, table: str, first: int) -> None:
     """Which checked row got which serial number: the way back from a submitted line."""
     item = context.standard.tables[table].transaction_item
     if context.standard.serial is not None:
@@ -97,11 +98,10 @@ def _keep_serials(context: RunContext, table: str, first: int) -> None:
         # Without serial numbers a line is named by its transaction, table and place: `trace` takes the number alone, too.
         number = quote(item.code) if item else literal(context.company.code)
         sql = f"{number} || {literal(f':{table}:')} || CAST(_row AS VARCHAR)"
-    with context.engine() as engine:
-        source = f"read_parquet({literal(str(context.masked(table)))})"
-        names = {row[0] for row in engine.rows(f"DESCRIBE SELECT * FROM {source}")}
-        row = "_standard_row" if "_standard_row" in names else "_row"
-        engine.write_parquet(f"SELECT {row} AS \"row\", {sql} AS serial FROM {source} ORDER BY 1", context.serials(table))
+    source = f"read_parquet({literal(str(context.masked(table)))})"
+    names = {row[0] for row in engine.rows(f"DESCRIBE SELECT * FROM {source}")}
+    row = "_standard_row" if "_standard_row" in names else "_row"
+    engine.write_parquet(f"SELECT {row} AS \"row\", {sql} AS serial FROM {source} ORDER BY 1", context.serials(table))
 
 
 def _rows(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -64,13 +65,15 @@ def mask_table(
     import pyarrow.parquet as pq
 
     plans = plan(table, standard)
-    with pq.ParquetFile(source) as parquet, open_engine(threads=1) as engine:
+    # Only conditions need an engine, and starting one costs more than masking a small table.
+    judging = open_engine(threads=1) if any(p.when for p in plans) else nullcontext()
+    with pq.ParquetFile(source) as parquet, judging as engine:
         schema = parquet.schema_arrow.remove_metadata()
         if missing := [p.item.code for p in plans if p.item.code not in schema.names]:
             raise MaskSourceUnfit(path=Path(source).name, table=table.code, items=", ".join(missing))
         schema = _masked_schema(schema, plans)
         used = sorted({code for p in plans if p.when for code in p.when.code_tables})
-        if used:
+        if used and engine:
             engine.load_codes([standard.codes[code] for code in used], day)
         masked = {p.item.code: 0 for p in plans}
         rows = 0
@@ -113,7 +116,7 @@ def _mask_batch(
     batch: pyarrow.RecordBatch,
     schema: pyarrow.Schema,
     plans: list[_Plan],
-    engine: Engine,
+    engine: Engine | None,
     key: bytes,
     masked: dict[str, int],
 ) -> pyarrow.Table:
@@ -134,13 +137,13 @@ def _mask_batch(
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def _conditions(batch: pyarrow.RecordBatch, plans: list[_Plan], engine: Engine) -> dict[str, polars.Series]:
+def _conditions(batch: pyarrow.RecordBatch, plans: list[_Plan], engine: Engine | None) -> dict[str, polars.Series]:
     """Item -> for each row of the batch, whether the item is to be transformed."""
     import polars as pl
     import pyarrow as pa
 
     conditional = [p for p in plans if p.when is not None]
-    if not conditional:
+    if not conditional or engine is None:
         return {}
     numbered = pa.table(batch.columns, names=batch.schema.names)
     numbered = numbered.append_column("_position", pa.array(range(batch.num_rows), pa.int64()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -78,10 +79,11 @@ def write_table(
     report_date: date,
     first_sequence: int,
     folder: Path,
+    engine: Engine | None = None,
 ) -> WrittenFile:
     """Write `source` (Parquet, in the order of `_row` = 1..n) to a file in `folder`, named by the standard.
 
-    Serial numbers run from `first_sequence`. Memory stays flat; the same input gives the same bytes.
+    Serial numbers run from `first_sequence`. `engine`: one to use instead of starting another. Memory stays flat; the same input gives the same bytes.
     Raises ValueBreaksLine, ValueReadsAsNull, ValueNotEncodable (or Problems), WriteSourceUnfit, FormatUnusable, SerialOverflow.
     """
     fmt = standard.format
@@ -90,7 +92,7 @@ def write_table(
     if standard.serial:
         check_sequence(standard.serial, first_sequence)
     name = _file_name(fmt.file_name, table, company, period, report_date)
-    with open_engine() as engine:
+    with nullcontext(engine) if engine else open_engine() as engine:
         engine.view_parquet("data", table.code, Path(source))
         columns = _columns(engine, table, standard, company, report_date, first_sequence)
         rows, totals = _totals(engine, table, columns)
