@@ -17,6 +17,7 @@ from etl.submission.writer import write_table
 
 if TYPE_CHECKING:
     from etl.pipeline.context import RunContext
+    from etl.standard.definition import Table
 
 
 def text_folder(context: RunContext) -> Path:
@@ -36,12 +37,16 @@ def write_all(context: RunContext, timed: Callable[..., Any]) -> None:
     with context.engine() as engine:
         for table in context.standard.submitted_tables:
             with timed(context, "write", table.code) as note:
-                file = write_table(context.masked(table.code), table, context.standard, company=context.company, period=request.period,
-                                   report_date=request.report_date, first_sequence=sequence, folder=folder, engine=engine)
-                _keep_serials(context, engine, table.code, sequence)
-                note(rows[table.code], file.rows, rows[table.code] - file.rows)
-            sequence += file.rows
-            written.append(file)
+                source, parts = _parts(context, engine, table)
+                files = []
+                for part, path in parts:
+                    files.append(write_table(path, table, context.standard, company=context.company, period=request.period, part=part, engine=engine,
+                                             report_date=request.report_date, first_sequence=sequence + sum(f.rows for f in files), folder=folder))
+                _keep_serials(context, engine, source, table.code, sequence)
+                done = sum(file.rows for file in files)
+                note(rows[table.code], done, rows[table.code] - done)
+            sequence += done
+            written += files
     record = [{**_plain(file), "path": file.path.name} for file in written]
     (context.folder / "written.json").write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
 
@@ -89,7 +94,29 @@ def _adopt_forgotten(context: RunContext, base: Path, package: Package) -> Packa
     return package
 
 
-def _keep_serials(context: RunContext, engine: Engine, table: str, first: int) -> None:
+def _parts(context: RunContext, engine: Engine, table: Table) -> tuple[Path, list[tuple[str, Path]]]:
+    """The rows to write in their order, and (part, rows of that part) for each file; one nameless part without a split.
+
+    A split table is put in the order of its parts first, so that serial numbers run on from file to file.
+    """
+    source = context.masked(table.code)
+    item = context.standard.split_by
+    if item is None:
+        return source, [("", source)]
+    whole, base = context.masked(f"{table.code}.split"), f"read_parquet({literal(str(source))})"
+    names = {row[0] for row in engine.rows(f"DESCRIBE SELECT * FROM {base}")}
+    keep = "" if "_standard_row" in names else ", _row AS _standard_row"
+    engine.write_parquet(f"SELECT * REPLACE (row_number() OVER (ORDER BY {quote(item)}, _row) AS _row){keep} FROM {base} ORDER BY _row", whole)
+    ordered = f"read_parquet({literal(str(whole))})"
+    parts = []
+    for value, before in engine.rows(f"SELECT {quote(item)}, min(_row) - 1 FROM {ordered} GROUP BY 1 ORDER BY 1"):
+        path = context.masked(f"{table.code}.{value}")
+        engine.write_parquet(f"SELECT * REPLACE (_row - {int(before)} AS _row) FROM {ordered} WHERE {quote(item)} = {literal(value)} ORDER BY _row", path)
+        parts.append((value, path))
+    return whole, parts
+
+
+def _keep_serials(context: RunContext, engine: Engine, source_file: Path, table: str, first: int) -> None:
     """Which checked row got which serial number: the way back from a submitted line."""
     item = context.standard.tables[table].transaction_item
     if context.standard.serial is not None:
@@ -98,7 +125,7 @@ def _keep_serials(context: RunContext, engine: Engine, table: str, first: int) -
         # Without serial numbers a line is named by its transaction, table and place: `trace` takes the number alone, too.
         number = quote(item.code) if item else literal(context.company.code)
         sql = f"{number} || {literal(f':{table}:')} || CAST(_row AS VARCHAR)"
-    source = f"read_parquet({literal(str(context.masked(table)))})"
+    source = f"read_parquet({literal(str(source_file))})"
     names = {row[0] for row in engine.rows(f"DESCRIBE SELECT * FROM {source}")}
     row = "_standard_row" if "_standard_row" in names else "_row"
     engine.write_parquet(f"SELECT {row} AS \"row\", {sql} AS serial FROM {source} ORDER BY 1", context.serials(table))

@@ -234,6 +234,7 @@ class Standard:
     effective_from: date | None = None
     effective_to: date | None = None
     hold_key: tuple[str, ...] = ()
+    split_by: str | None = None
     open_ended: date = date(9999, 12, 31)
     deadline: dict[str, Any] = field(default_factory=dict)
     provenance: Any = ""

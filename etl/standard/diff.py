@@ -93,7 +93,7 @@ def _text(value: Any) -> str:
 
 def _standard(s: Standard) -> dict[str, Any]:
     return {"version": s.version, "frequency": s.frequency, "on_error": s.on_error, "company_codes": s.company_codes, "serial": _block(s.serial), "format": _block(s.format),
-            "transaction": _block(s.transaction), "package": _block(s.package), "hold_key": s.hold_key,
+            "transaction": _block(s.transaction), "package": _block(s.package), "hold_key": s.hold_key, "split_by": s.split_by,
             "open_ended": s.open_ended, "effective": _span(s.effective_from, s.effective_to), "deadline": s.deadline, "masking": s.masking}
 
 

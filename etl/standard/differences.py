@@ -20,7 +20,7 @@ FIELDS = {
     "role": ("角色", "role"), "submitted": ("报送", "submitted"), "version": ("版本", "version"), "format": ("文件格式", "file format"), "masking": ("脱敏方法", "masking"),
     "serial": ("流水号", "serial number"), "frequency": ("频度", "frequency"), "deadline": ("期限", "deadline"), "on_error": ("有错时", "on error"),
     "company_codes": ("公司代码表", "company codes"), "open_ended": ("开放日期", "open-ended date"), "layout": ("定长位置", "place in the record"), "transaction": ("交易号", "transaction number"),
-    "package": ("报送包", "package"), "hold_key": ("搁置键", "hold key"),
+    "package": ("报送包", "package"), "hold_key": ("搁置键", "hold key"), "split_by": ("拆分项", "split by"),
 }
 
 

@@ -31,7 +31,7 @@ ITEM_KEYS = {
 TABLE_KEYS = {"table", "number", "name", "subject", "level", "capture", "provenance", "note", "submitted", "items", "effective", "reserved"}
 STANDARD_KEYS = {
     "standard", "prefix", "name", "version", "regulator", "basis", "provenance", "effective", "frequency", "deadline",
-    "on_error", "hold_key", "company_codes", "serial", "format", "open_ended", "masking", "note", "family",
+    "on_error", "hold_key", "split_by", "company_codes", "serial", "format", "open_ended", "masking", "note", "family",
     "transaction", "package",
 }
 
@@ -116,10 +116,23 @@ def _standard(shape: Shape, tables: dict[str, Table], codes: dict[str, CodeTable
         transaction=_transaction(shape, data, tables), package=_package(shape, data),
         masking={str(key): shape.mapping(value, "masking", key) for key, value in masking.items()}, tables=tables, codes=codes,
         effective_from=effective_from, effective_to=effective_to, family=shape.text(data.get("family"), "family"),
-        hold_key=shape.names(data.get("hold_key"), "hold_key"), open_ended=shape.day(data.get("open_ended"), "open_ended") or date(9999, 12, 31),
+        hold_key=shape.names(data.get("hold_key"), "hold_key"), split_by=_split_by(shape, data, tables), open_ended=shape.day(data.get("open_ended"), "open_ended") or date(9999, 12, 31),
         deadline=deadline, provenance=data.get("provenance", ""), basis=data.get("basis", ""),
         folder=folder,
     )
+
+
+def _split_by(shape: Shape, data: dict, tables: dict[str, Table]) -> str | None:
+    """The item whose values each get a file of their own (one file per province)."""
+    item = shape.text(data.get("split_by"), "split_by") or None
+    if item is None:
+        return None
+    for table in tables.values():
+        if table.submitted and not (item in table.by_code and table.by_code[item].type == "text" and table.by_code[item].required):
+            shape.fault("split_by", zh=f"表 {table.code} 没有必填的文本数据项 {item}，无法据此拆分文件", en=f"table {table.code} has no required text item {item} to split its file by")
+    if "{part}" not in shape.mapping(data.get("format"), "format").get("file_name", ""):
+        shape.fault("format", "file_name", zh="有 split_by 时 file_name 应含 {part}", en="with split_by, file_name needs {part}")
+    return item
 
 
 def _serial(shape: Shape, data: dict, tables: dict[str, Table]) -> SerialFormat | None:

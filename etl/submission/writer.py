@@ -80,10 +80,12 @@ def write_table(
     first_sequence: int,
     folder: Path,
     engine: Engine | None = None,
+    part: str = "",
 ) -> WrittenFile:
     """Write `source` (Parquet, in the order of `_row` = 1..n) to a file in `folder`, named by the standard.
 
-    Serial numbers run from `first_sequence`. `engine`: one to use instead of starting another. Memory stays flat; the same input gives the same bytes.
+    Serial numbers run from `first_sequence`. `engine`: one to use instead of starting another. `part`: what `{part}`
+    in the file name stands for, where a table is split into files. Memory stays flat; the same input gives the same bytes.
     Raises ValueBreaksLine, ValueReadsAsNull, ValueNotEncodable (or Problems), WriteSourceUnfit, FormatUnusable, SerialOverflow.
     """
     fmt = standard.format
@@ -91,7 +93,7 @@ def write_table(
         check_format(standard)
     if standard.serial:
         check_sequence(standard.serial, first_sequence)
-    name = _file_name(fmt.file_name, table, company, period, report_date)
+    name = _file_name(fmt.file_name, table, company, period, report_date, part)
     with nullcontext(engine) if engine else open_engine() as engine:
         engine.view_parquet("data", table.code, Path(source))
         columns = _columns(engine, table, standard, company, report_date, first_sequence)
@@ -147,13 +149,14 @@ def check_format(standard: Standard) -> None:
         raise unusable(f"编码 {fmt.encoding} 不是 ASCII 的超集", f"encoding {fmt.encoding} does not extend ASCII")
 
 
-def _file_name(pattern: str, table: Table, company: Company, period: Period, report_date: date) -> str:
+def _file_name(pattern: str, table: Table, company: Company, period: Period, report_date: date, part: str) -> str:
     name = pattern.format(
         company=company.code,
         table=table.code,
         period_start=period.start,
         period_end=period.end,
         report_date=report_date,
+        part=part,
     )
     if not name or name != Path(name).name:
         raise WriteSourceUnfit(

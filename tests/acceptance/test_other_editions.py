@@ -65,7 +65,7 @@ def sealed(workspace: Workspace, name: str) -> Path:
     assert verify_package(result.package) == []
     check = check_files(result.package, name, PackRoots.of())
     assert check.findings == []
-    assert len(check.files) == len(standard.submitted_tables)
+    assert sorted(check.files) == sorted(path.name for path in result.package.glob("*.txt"))
     return result.package
 
 
@@ -103,15 +103,24 @@ def test_audit_quarter(clean_month, tmp_path):
     workspace = copy_of(clean_month, tmp_path / "ws")
     package = sealed(workspace, "audit_life")
     assert package.name == "000999-20250630"
-    assert sorted(path.name for path in package.glob("*.txt")) == [f"000999-{table}-20250630.txt" for table in ("BDXX", "BFSS", "LPXX", "TBXX")]
-    head, *premiums = lines(package, "BFSS", "gb18030", "|")
-    assert head[:4] == ["BXJGDM", "BXJGMC", "SSDM", "SSLSH"]
+    # One file per province and table: each line lies in its own province's file.
+    parts: dict[str, list[list[str]]] = {}
+    provinces = {code for code, in core(workspace, "life_admin", "SELECT DISTINCT RegArea FROM LDCom")}
+    for path in sorted(package.glob("*.txt")):
+        company, province, table, day = path.stem.split("-")
+        assert (company, day) == ("000999", "20250630") and province in provinces
+        head, *rows = [line.split("|") for line in path.read_text(encoding="gb18030").splitlines()]
+        assert head[:4] == ["BXJGDM", "BXJGMC", "SSDM", "SSLSH"] or table != "BFSS"
+        assert {row[2] for row in rows} == {province}
+        parts.setdefault(table, []).extend(rows)
+    assert set(parts) == {"BDXX", "BFSS", "LPXX", "TBXX"}
+    assert len({path.stem.split("-")[1] for path in package.glob("*-BDXX-*.txt")}) > 1
+    premiums = parts["BFSS"]
     assert {row[-1][:6] for row in premiums} == {"202504", "202505", "202506"}
     paid = core(workspace, "life_admin", "SELECT PayNo FROM LJAPay WHERE ConfDate BETWEEN '2025-04-01' AND '2025-06-30 23:59'")
     assert Counter(row[3] for row in premiums) == Counter(number for number, in paid)
-    assert {row[2] for row in premiums} <= {code for code, in core(workspace, "life_admin", "SELECT DISTINCT RegArea FROM LDCom")}
     # a line without serial number is traced by its table and place
-    _, surrender, *_ = lines(package, "TBXX", "gb18030", "|")
+    surrender = parts["TBXX"][0]
     trace = trace_serial(workspace, "000999:TBXX:1")
     assert (trace.sources[0].table, trace.sources[0].key) == ("LPEdorItem", surrender[3])
 

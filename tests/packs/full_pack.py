@@ -22,6 +22,7 @@ frequency: monthly
 deadline: {day: 15, days_after: 15}
 on_error: hold_transactions
 hold_key: [TN]
+split_by: BDH
 company_codes: GS
 serial: {item: SN, pattern: "{company}{report_date:%Y%m%d}{sequence:06d}", length: 20}
 transaction: {item: TN, pattern: "{company}{report_date:%Y%m%d}{sequence:06d}", length: 20}
@@ -32,7 +33,7 @@ format:
   "null": ""
   date: "%Y%m%d"
   length_unit: bytes
-  file_name: "{table}-{period_end:%Y%m%d}.dat"
+  file_name: "{table}-{part}-{period_end:%Y%m%d}.dat"
   folder: "{company}"
   align: {text: left, number: right}
   padding: {text: " ", number: "0"}
