@@ -24,11 +24,6 @@ class SerialUnknown(EastboundError):
     en = "serial number {serial} is not in {where}; list runs with eastbound runs, or name one with --run"
 
 
-class SerialAmbiguous(EastboundError):
-    zh = "流水号 {serial} 出现在多次运行中：{runs}；请用 --run 指定"
-    en = "serial number {serial} occurs in several runs: {runs}; name one with --run"
-
-
 @dataclass(frozen=True)
 class SourceRow:
     """A source row as extracted; `part` is the alias that the mapping uses for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -54,8 +54,7 @@ def today() -> date:
     return datetime.now(SHANGHAI).date()
 
 
-def start_run(workspace: Workspace, request: RunRequest, *, packs: Sequence[str] = (), progress: Progress = silent, until: str = "seal",
-              guard: Callable[[RunContext], None] | None = None) -> RunResult:
+def start_run(workspace: Workspace, request: RunRequest, *, packs: Sequence[str] = (), progress: Progress = silent, until: str = "seal") -> RunResult:
     """Run the stages up to `until` for one standard and period. Raises PeriodLocked while another run of it is at work."""
     from etl.ledger import open_ledger, period_lock
     from etl.privacy.transforms import validate_masking
@@ -81,7 +80,7 @@ def start_run(workspace: Workspace, request: RunRequest, *, packs: Sequence[str]
         # The snapshot holds the same bytes that were just loaded.
         context.take_packs(probe)
         ledger.append_event(actor(), "run.start", run.id, {"standard": request.standard, "period": request.period.label, "report_date": request.report_date.isoformat()})
-        return _walk(context, until, guard)
+        return _walk(context, until)
 
 
 def resume_run(workspace: Workspace, run_id: str, *, progress: Progress = silent, until: str = "seal") -> RunResult:
@@ -101,7 +100,7 @@ def resume_run(workspace: Workspace, run_id: str, *, progress: Progress = silent
             context = _context(workspace, request, run_id, ledger, roots, progress)
             context.vault.open_run(run_id)
             ledger.append_event(actor(), "run.resume", run_id, {})
-            return _walk(context, until, None)
+            return _walk(context, until)
 
 
 def _lay_down_dead_runs(workspace: Workspace, ledger: Any, request: RunRequest) -> None:
@@ -133,7 +132,7 @@ def _context(workspace: Workspace, request: RunRequest, run: str, ledger: Any, r
     return RunContext(workspace, request, run, ledger, roots, keyring, Vault(workspace.vault_folder, keyring.vault) if vault else None, progress)  # type: ignore[arg-type]
 
 
-def _walk(context: RunContext, until: str, guard: Callable[[RunContext], None] | None) -> RunResult:
+def _walk(context: RunContext, until: str) -> RunResult:
     with _closing(context):
         for stage in STAGES[: STAGES.index(until) + 1]:
             if _finished(context, stage):
@@ -144,8 +143,6 @@ def _walk(context: RunContext, until: str, guard: Callable[[RunContext], None] |
                 context.ledger.finish_run(context.run, "blocked", message={"code": "findings", **totals})
                 context.ledger.append_event(actor(), "run.blocked", context.run, totals)
                 return RunResult(context.run, "blocked", totals, None)
-            if guard:
-                guard(context)
         if until != STAGES[-1]:
             context.ledger.finish_run(context.run, "interrupted", message={"code": "stopped", "after": until})
         run = context.ledger.run(context.run)

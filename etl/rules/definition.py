@@ -12,7 +12,6 @@ FAMILIES = {
     "conditional_required": "CR", "value_range": "VR", "code_range": "CD", "cross_item": "CI", "relation": "RL",
     "uniqueness": "UQ", "reconciliation": "RC",
 }
-DERIVED_FAMILIES = ("required", "length", "code_table", "type", "format", "mapping", "reference", "primary_key", "join")
 FAMILY_NAMES = {
     "conditional_required": {"zh": "条件必填", "en": "conditional required"}, "value_range": {"zh": "取值范围", "en": "value range"},
     "code_range": {"zh": "码值范围", "en": "code range"}, "cross_item": {"zh": "项间逻辑", "en": "cross-item"},
