@@ -6,13 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from etl.engines.local import literal, quote
-from etl.expressions.blank import BLANKS
-from etl.mapping.conversions import Conversions, column_sql, sql_type
+from etl.engines.types import sql_type
+from etl.mapping.conversions import Conversions, column_sql
 from etl.mapping.definition import Branch, CodeMap, Join, TableMapping
 from etl.standard.definition import Table
 
 __all__ = [
-    "BLANKS", "LINEAGE", "column_sql", "compile_branch", "compile_trace", "constant_sql", "from_clause", "source_view", "sql_type",
+    "LINEAGE", "column_sql", "compile_branch", "compile_trace", "constant_sql", "from_clause", "source_view",
 ]
 
 LINEAGE = ("_src_system", "_src_table", "_src_key", "_src_row", "_batch")

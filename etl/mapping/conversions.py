@@ -7,6 +7,7 @@ import re
 from sqlglot import exp
 
 from etl.engines.local import literal, quote
+from etl.engines.types import sql_type
 from etl.expressions import Expression
 from etl.expressions.blank import clean_text_sql
 from etl.expressions.syntax import quote_text
@@ -122,13 +123,6 @@ def _never_null(condition: exp.Expression) -> exp.Expression:
 def column_sql(name: str) -> str:
     alias, _, column = name.partition(".")
     return f"{quote(alias)}.{quote(column)}"
-
-
-def sql_type(item: DataItem) -> str:
-    """The column type that carries a data item."""
-    if item.type == "decimal":
-        return f"DECIMAL({min(max(item.length, item.scale + 1), 38)},{item.scale})"
-    return {"text": "VARCHAR", "integer": "BIGINT", "date": "DATE"}[item.type]
 
 
 def date_sql(text: str, pattern: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.engines.local import Engine, literal, quote
+from etl.engines.types import sql_type
 from etl.errors import EastboundError
-from etl.mapping.compile import LINEAGE, compile_absent, compile_branch, constant_sql, from_clause, sql_type
+from etl.mapping.compile import LINEAGE, compile_absent, compile_branch, constant_sql, from_clause
 from etl.mapping.definition import MappingSet
 from etl.standard.definition import Standard, Table
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from etl.engines import Engine, open_engine
 from etl.engines.local import literal, quote
+from etl.engines.types import sql_type
 from etl.errors import EastboundError
 from etl.expressions.blank import clean_text_sql, trim_sql
-from etl.mapping.compile import sql_type
 from etl.packs.roots import PackRoots
 from etl.rules.definition import Rule
 from etl.standard.definition import DataItem, Standard, Table

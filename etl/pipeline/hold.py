@@ -66,8 +66,10 @@ def _list(keys: tuple[str, ...]) -> str:
 def _transactions(context: RunContext, engine: Engine, table: Table, rows: set[int]) -> list[tuple]:
     if not rows:
         return []
-    found = engine.rows(f"SELECT _row, {_list(context.standard.hold_key)} FROM read_parquet({literal(str(context.standardised(table.code)))})")
-    return [row[1:] for row in found if int(row[0]) in rows and None not in row[1:]]
+    _numbers(engine, rows)
+    found = engine.rows(f"SELECT DISTINCT {_list(context.standard.hold_key)} FROM read_parquet({literal(str(context.standardised(table.code)))}) "
+                        f"WHERE _row IN (SELECT n FROM _held)")
+    return [row for row in found if None not in row]
 
 
 def without_held(context: RunContext, engine: Engine, table: Table, held: dict[str, set[int]]) -> Path:

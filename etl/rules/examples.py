@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl.engines.local import Engine, literal, quote
+from etl.engines.types import sql_type
 from etl.expressions.blank import clean_text
 from etl.rules.compile import compile_reconcile, compile_row_rules, compile_single
 from etl.rules.definition import Rule
 from etl.standard.definition import DataItem, Standard, Table
 from etl.standard.values import value_fault
-
-SQL_TYPES = {"text": "VARCHAR", "integer": "BIGINT", "date": "DATE"}
 
 
 @dataclass(frozen=True)
@@ -25,11 +24,6 @@ class ExampleFault:
     line: int
     zh: str
     en: str
-
-
-def sql_type(item: DataItem) -> str:
-    """The column type that carries a data item."""
-    return f"DECIMAL({min(max(item.length, item.scale + 1), 38)},{item.scale})" if item.type == "decimal" else SQL_TYPES[item.type]
 
 
 def run_examples(engine: Engine, standard: Standard, rules: Sequence[Rule]) -> tuple[int, list[ExampleFault]]:
