@@ -63,7 +63,10 @@ class Artefact:
 
 @dataclass(frozen=True)
 class RuleOutcome:
-    """What one rule did in one run: `judged` rows looked at, `failed` of them at fault."""
+    """What one rule did in one run: `judged` rows looked at, `failed` of them at fault.
+
+    `reason` says why a rule was skipped or broke (a code, no language); `version` is the rule's fingerprint.
+    """
 
     rule: str
     family: str
@@ -72,6 +75,8 @@ class RuleOutcome:
     outcome: str
     judged: int
     failed: int
+    reason: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,16 @@ class Ledger:
         """Outcome of every rule of a run, by rule id."""
         return [RuleOutcome(**_without_run(row)) for row in self._rows_of(run_id, FindingsSummaryRow, "rule")]
 
+    def rule_history(self, rule: str, standard: str | None = None) -> list[tuple[Run, RuleOutcome]]:
+        """What a rule did in every run that knew it, the latest run first."""
+        found, runs = FindingsSummaryRow.__table__, RunRow.__table__
+        query = select(found).join(runs, runs.c.id == found.c.run).where(found.c.rule == rule).order_by(runs.c.started_at.desc(), runs.c.id.desc())
+        if standard is not None:
+            query = query.where(runs.c.standard == standard)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+            return [(self._get_run(connection, row["run"]), RuleOutcome(**_without_run(dict(row)))) for row in rows]
+
     def record_mapping(self, run_id: str, counts: Iterable[MappingCount]) -> None:
         """Note how each item's values came about, replacing all that was noted for the run before."""
         self._replace(run_id, MappingCountRow, [{"run": run_id, **asdict(count)} for count in counts])

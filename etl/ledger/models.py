@@ -81,6 +81,7 @@ class ArtefactRow(Base):
 
 class FindingsSummaryRow(Base):
     __tablename__ = "findings_summary"
+    __table_args__ = (Index("ix_findings_summary_rule", "rule"),)
 
     run: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
     rule: Mapped[str] = mapped_column(String(120), primary_key=True)
@@ -90,6 +91,8 @@ class FindingsSummaryRow(Base):
     outcome: Mapped[str] = mapped_column(String(20))
     judged: Mapped[int] = mapped_column(BigInteger)
     failed: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text, server_default="")
+    version: Mapped[str] = mapped_column(String(16), server_default="")
 
 
 class MappingCountRow(Base):

@@ -5,12 +5,15 @@ import sys
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from etl.ledger import migrations, open_ledger
+from etl.ledger.database import connect_ledger, ledger_url, writing
+from etl.ledger.definition import RuleOutcome
 from etl.ledger.models import Base
 
 
@@ -53,3 +56,32 @@ def test_opening_a_current_ledger_does_not_load_alembic(tmp_path):
     script = "import sys; from etl.ledger import open_ledger; open_ledger(sys.argv[1]).close(); print('alembic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script, str(place)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def as_of(place, revision: str) -> sa.Engine:
+    """A ledger as the program of an earlier revision left it."""
+    engine = connect_ledger(ledger_url(place))
+    config = Config()
+    config.set_main_option("script_location", str(migrations.__path__[0]))
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    return engine
+
+
+def test_outcomes_of_an_older_ledger_stay_and_have_no_version(place):
+    engine = as_of(place, "0003")
+    with writing(engine) as connection:
+        connection.execute(sa.text(
+            "INSERT INTO runs (id, standard, period, report_date, status, started_at, company, pack_fingerprint, options, host, pid, process_token) "
+            "VALUES ('20261115-aaaaaa', 'east_life_2020', '2026-10', '2026-11-15', 'sealed', '2026-11-15 01:02:03', '000999', 'f', '{}', 'h', 1, 't')"))
+        connection.execute(sa.text(
+            "INSERT INTO findings_summary (run, rule, family, severity, \"table\", outcome, judged, failed) "
+            "VALUES ('20261115-aaaaaa', 'EL20-GRBDB-BF-VR-01', 'value_range', 'error', 'GRBDB', 'failed', 100, 7)"))
+    engine.dispose()
+    with open_ledger(place) as ledger:
+        old = RuleOutcome("EL20-GRBDB-BF-VR-01", "value_range", "error", "GRBDB", "failed", 100, 7, "", "")
+        assert ledger.findings("20261115-aaaaaa") == [old]
+        new = RuleOutcome("EL20-GRBDB-BF-VR-01", "value_range", "error", "GRBDB", "skipped", 0, 0, "prerequisite:EL20-GRBDB-BF-TYPE", "0123456789abcdef")
+        ledger.record_findings("20261115-aaaaaa", [new])
+        assert ledger.findings("20261115-aaaaaa") == [new]

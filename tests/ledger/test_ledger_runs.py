@@ -112,6 +112,17 @@ def test_findings_and_mapping_counts_are_replaced_as_a_whole(ledger):
     assert ledger.findings(run) == [rule]
 
 
+def test_the_history_of_a_rule_goes_from_the_latest_run_to_the_first(ledger):
+    first, second, other = start(ledger).id, start(ledger, period="2026-11").id, start(ledger, standard="other").id
+    for run, version in ((first, "a" * 16), (second, "b" * 16), (other, "c" * 16)):
+        ledger.record_findings(run, [RuleOutcome("R-1", "cross_item", "error", "T", "passed", 5, 0, version=version),
+                                     RuleOutcome("R-2", "cross_item", "error", "T", "errored", 0, 0, reason="ConversionException")])
+    assert [(run.id, outcome.version) for run, outcome in ledger.rule_history("R-1")] == [(other, "c" * 16), (second, "b" * 16), (first, "a" * 16)]
+    assert [run.id for run, _ in ledger.rule_history("R-1", "east_life_2020")] == [second, first]
+    assert {outcome.reason for _, outcome in ledger.rule_history("R-2")} == {"ConversionException"}
+    assert ledger.rule_history("R-3") == []
+
+
 def test_the_run_of_a_dead_process_is_marked_interrupted_and_the_living_is_left_alone(ledger, place):
     mine = start(ledger)
     script = (
