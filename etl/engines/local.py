@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -39,6 +39,7 @@ class Engine:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
+        self._files: dict[tuple[str, str], list[Path]] = {}
 
     def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> duckdb.DuckDBPyConnection:
         return self.connection.execute(sql, list(parameters)) if parameters is not None else self.connection.execute(sql)
@@ -64,6 +65,7 @@ class Engine:
         self.schema(schema)
         paths = path if isinstance(path, list) else [path]
         listed = ", ".join(literal(str(p)) for p in paths)
+        self._files[schema, name] = paths
         self.execute(f"CREATE OR REPLACE VIEW {quote(schema)}.{quote(name)} AS SELECT * FROM read_parquet([{listed}], union_by_name=true)")
 
     def write_parquet(self, sql: str, path: Path) -> int:
@@ -91,22 +93,47 @@ class Engine:
 
         `codes_ever.<TABLE>` holds all values regardless of date.
         """
-        import pyarrow as pa
-
         for table in tables:
             for schema, values in (("codes", table.on(day)), ("codes_ever", table.values)):
                 self.schema(schema)
                 listed = list(dict.fromkeys((value.code, value.name) for value in values))
-                arrow = pa.table({"code": pa.array([v[0] for v in listed], pa.string()), "name": pa.array([v[1] for v in listed], pa.string())})
-                self.connection.register("_codes_load", arrow)
-                self.execute("CREATE OR REPLACE TEMP TABLE _codes_copy AS SELECT * FROM _codes_load")
-                self.execute(f"CREATE OR REPLACE TABLE {quote(schema)}.{quote(table.code)} AS SELECT * FROM _codes_copy")
-                self.connection.unregister("_codes_load")
+                self.put(f"{quote(schema)}.{quote(table.code)}", {"code": [v[0] for v in listed], "name": [v[1] for v in listed]})
+
+    def put(self, name: str, texts: Mapping[str, Sequence[str | None]], numbered: str | None = None, temporary: bool = False) -> None:
+        """Make a table of text columns of equal length; `numbered` adds a column that counts the rows from 0.
+
+        Values are bound, not registered as a frame: the engine would load pandas for that, which takes longer than all
+        the rules of a small table.
+        """
+        columns = [f"unnest(?::VARCHAR[]) AS {quote(column)}" for column in texts]
+        if numbered:
+            columns.append(f"unnest(range({len(next(iter(texts.values())))}))::INTEGER AS {quote(numbered)}")
+        kind = "TEMP TABLE" if temporary else "TABLE"
+        self.execute(f"CREATE OR REPLACE {kind} {name} AS SELECT {', '.join(columns)}", [list(values) for values in texts.values()])
 
     def set_parameters(self, **values: date) -> None:
         """Values of period_start(), period_end(), report_date()."""
         for name, value in values.items():
             self.execute(f"SET VARIABLE {name} = DATE {literal(value.isoformat())}")
+
+    @contextmanager
+    def unpushed(self) -> Iterator[None]:
+        """Within the block filters stay where they are written, above the columns that they read."""
+        self.execute("SET disabled_optimizers = 'filter_pushdown'")
+        try:
+            yield
+        finally:
+            self.execute("RESET disabled_optimizers")
+
+    def null_counts(self, schema: str, name: str) -> dict[str, int] | None:
+        """Empty values per column as the Parquet files of a view state them; None where they do not, or it is no such view."""
+        paths = self._files.get((schema, name))
+        # A table may have taken the view's place.
+        if not paths or not self.one("SELECT count(*) FROM duckdb_views() WHERE schema_name = ? AND view_name = ?", [schema, name]):
+            return None
+        listed = ", ".join(literal(str(path)) for path in paths)
+        found = self.rows(f"SELECT path_in_schema, sum(stats_null_count), count(*) = count(stats_null_count) FROM parquet_metadata([{listed}]) GROUP BY ALL")
+        return {column: int(nulls) for column, nulls, all_stated in found if all_stated}
 
     def close(self) -> None:
         self.connection.close()

@@ -64,7 +64,9 @@ class Renderer:
         if isinstance(node, ARITHMETIC):
             sign = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}[type(node)]
             right = f"nullif({r(node.expression)}, 0)" if sign in "/%" else r(node.expression)
-            return f"({r(node.this)} {sign} {right})"
+            # The engine gives a product of two short decimals no more digits than they have, and breaks where it needs them.
+            left = f"({r(node.this)} + CAST(0 AS DECIMAL(38, 0)))" if sign == "*" else r(node.this)
+            return f"({left} {sign} {right})"
         if isinstance(node, exp.Case):
             head = f" {r(node.this)}" if node.this is not None else ""
             branches = "".join(f" WHEN {r(b.this)} THEN {r(b.args['true'])}" for b in node.args["ifs"])

@@ -8,8 +8,10 @@ from __future__ import annotations
 import calendar
 import math
 import re
+from collections.abc import Callable
 from datetime import date
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Any
 
 from sqlglot import exp
@@ -80,11 +82,7 @@ class Evaluator:
         return value is None if isinstance(other, exp.Null) else value is bool(other.this)
 
     def _compare(self, node, row, test):
-        left, right = self.value(node.this, row), self.value(node.expression, row)
-        if left is None or right is None:
-            return None
-        left, right = same_kind(left, right)
-        return test(left, right)
+        return compare(self.value(node.this, row), self.value(node.expression, row), test)
 
     def _eq(self, node, row):
         return self._compare(node, row, lambda a, b: a == b)
@@ -115,12 +113,13 @@ class Evaluator:
         return not self._nullsafeeq(node, row)
 
     def _between(self, node, row):
-        low = exp.GTE(this=node.this.copy(), expression=node.args["low"].copy())
-        high = exp.LTE(this=node.this.copy(), expression=node.args["high"].copy())
-        return self._and(exp.And(this=low, expression=high), row)
+        value, low, high = (self.value(part, row) for part in (node.this, node.args["low"], node.args["high"]))
+        sides = [compare(low, value, lambda a, b: order(a) <= order(b)), compare(value, high, lambda a, b: order(a) <= order(b))]
+        return False if False in sides else None if None in sides else True
 
     def _in(self, node, row):
-        found = [self._eq(exp.EQ(this=node.this.copy(), expression=value.copy()), row) for value in node.expressions]
+        value = self.value(node.this, row)
+        found = [compare(value, self.value(one, row), lambda a, b: a == b) for one in node.expressions]
         return True if True in found else None if None in found else False
 
     def _like(self, node, row):
@@ -157,8 +156,10 @@ class Evaluator:
 
     def _case(self, node, row):
         for branch in node.args["ifs"]:
-            condition = branch.this if node.this is None else exp.EQ(this=node.this.copy(), expression=branch.this.copy())
-            if self.value(condition, row) is True:
+            met = self.value(branch.this, row)
+            if node.this is not None:
+                met = compare(self.value(node.this, row), met, lambda a, b: a == b)
+            if met is True:
                 return self.value(branch.args["true"], row)
         default = node.args.get("default")
         return None if default is None else self.value(default, row)
@@ -184,6 +185,11 @@ class Evaluator:
         return None if any(value is None for value in values) else PLAIN[name](*values)
 
 
+def compare(left: Any, right: Any, test: Callable[[Any, Any], bool]) -> bool | None:
+    """`test` of two values, None where one of them is unknown."""
+    return None if left is None or right is None else test(*same_kind(left, right))
+
+
 def same_kind(left: Any, right: Any) -> tuple[Any, Any]:
     """Numbers that meet a float become floats, as on the engine."""
     if isinstance(left, float) != isinstance(right, float):
@@ -206,6 +212,12 @@ def _floor(value: Any) -> Any:
     return float(math.floor(value)) if isinstance(value, float) else Decimal(value).to_integral_value(ROUND_FLOOR)
 
 
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """A pattern as the engine reads it: \\d and \\w are ASCII, $ is the very end, even after a line end."""
+    return re.compile(re.sub(r"(\\.|\[[^\]]*\])|\$", lambda found: found[1] or r"\Z", text), re.ASCII)
+
+
 def _ceil(value: Any) -> Any:
     return float(math.ceil(value)) if isinstance(value, float) else Decimal(value).to_integral_value(ROUND_CEILING)
 
@@ -214,7 +226,7 @@ PLAIN = {
     "length": len, "substr": lambda t, start, count=10**6: t[start - 1:start - 1 + count],
     "upper": str.upper, "lower": str.lower, "trim": lambda t: t.strip(" \u00a0\u3000"), "replace": str.replace,
     "abs": abs, "round": _round, "floor": _floor, "ceil": _ceil,
-    "regexp_matches": lambda t, pattern: re.search(pattern, t) is not None,
+    "regexp_matches": lambda t, pattern: _pattern(pattern).search(t) is not None,
     "starts_with": str.startswith, "ends_with": str.endswith, "contains": lambda t, part: part in t, "strpos": lambda t, part: t.find(part) + 1,
     "lpad": lambda t, width, fill: (fill * width)[: max(0, width - len(t))] + t[:width],
     "year": lambda d: d.year, "month": lambda d: d.month, "day": lambda d: d.day,
