@@ -10,14 +10,22 @@ from typing import Any
 import click
 
 from etl.commands.common import command, echo_json, echo_jsonl, echo_table, workspace_option
+from etl.errors import EastboundError
 from etl.language import say
 
 SCREEN_ROWS = 50
 
 
+class NothingEarlier(EastboundError):
+    zh = "运行 {run} 没有可比较的更早运行（{against}）；先对同一报送期或上一报送期运行一次 eastbound run"
+    en = "run {run} has no earlier run to compare with ({against}); run the same period, or the period before, first"
+    exit_code = 2
+
+
 @command(zh="查看检核发现。屏幕上分页显示，导出与 JSON 总是全部。", en="See findings. The screen pages over them; exports and JSON hold all of them.",
          examples=["eastbound findings --severity error", "eastbound findings --rule EL20-GRBDB-BDZZRQ1-CR-01 --format jsonl",
-                   "eastbound findings --table GRBDB --branch 310000 --output findings.xlsx", "eastbound findings --summary"])
+                   "eastbound findings --table GRBDB --branch 310000 --output findings.xlsx", "eastbound findings --summary",
+                   "eastbound findings --state new --department 理赔部", "eastbound findings --fixed"])
 @click.option("--run", "run_id", default=None, help=say("运行编号，默认最近一次", "run id; default the latest"))
 @click.option("--rule", default=None, help=say("规则编号，可用 % 通配", "rule id; % matches anything"))
 @click.option("--table", default=None, help=say("表代码", "table code"))
@@ -25,13 +33,18 @@ SCREEN_ROWS = 50
 @click.option("--branch", default=None, help=say("机构代码", "branch code"))
 @click.option("--severity", type=click.Choice(["error", "warning"]), default=None, help=say("级别", "severity"))
 @click.option("--family", default=None, help=say("规则类别", "rule family"))
+@click.option("--department", default=None, help=say("负责部门", "responsible department"))
+@click.option("--state", type=click.Choice(["new", "open"]), default=None,
+              help=say("与同一报送期上一次运行相比：new 新增，open 仍未解决", "against the run before of the same period: new, or still open"))
+@click.option("--fixed", "fixed", is_flag=False, flag_value="period", default=None, type=click.Choice(["period", "month"]),
+              help=say("列出已解决的发现：与同一报送期上一次运行（period）或上月（month）相比", "list what is fixed: against the run before of the same period (period), or last month (month)"))
 @click.option("--format", "form", type=click.Choice(["table", "json", "jsonl", "csv"]), default="table", show_default=True, help=say("输出格式", "output format"))
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=None,
               help=say("写入文件，按后缀 .csv .xlsx .json .jsonl", "write to a file by its ending: .csv .xlsx .json .jsonl"))
 @click.option("--page", default=1, show_default=True, type=click.IntRange(1), help=say("屏幕页码", "page on the screen"))
 @click.option("--summary", is_flag=True, help=say("按规则汇总", "count by rule"))
 @workspace_option
-def findings(workspace: Path, run_id: str | None, form: str, output: Path | None, page: int, summary: bool, **chosen: Any) -> int:
+def findings(workspace: Path, run_id: str | None, form: str, output: Path | None, page: int, summary: bool, fixed: str | None, **chosen: Any) -> int:
     from etl.commands.runs import latest_run
     from etl.engines import open_engine
     from etl.ledger import open_ledger
@@ -43,8 +56,9 @@ def findings(workspace: Path, run_id: str | None, form: str, output: Path | None
         run = ledger.run(run_id or latest_run(ledger))
     folder = opened.run_folder(run.id)
     wanted = FindingFilter(**chosen)
+    files = sorted((folder / "findings").glob("*.parquet")) if fixed is None else _fixed_file(folder, run.id, fixed)
     with open_engine() as engine:
-        register_findings(engine, sorted((folder / "findings").glob("*.parquet")), {p.stem: p for p in (folder / "serials").glob("*.parquet")})
+        register_findings(engine, files, {p.stem: p for p in (folder / "serials").glob("*.parquet")})
         total = count_findings(engine, wanted)
         errors = count_findings(engine, FindingFilter(**{**chosen, "severity": "error"})) if wanted.severity != "warning" else 0
         if summary:
@@ -72,13 +86,27 @@ def findings(workspace: Path, run_id: str | None, form: str, output: Path | None
                 click.echo(say(f"第 {first:,}–{last:,} 条，共 {total:,} 条{more}", f"{first:,} to {last:,} of {total:,}{more}"))
             else:
                 click.echo(say("没有发现。", "No findings."))
-    return 1 if errors else 0
+    return 1 if errors and fixed is None else 0
+
+
+def _fixed_file(folder: Path, run: str, against: str) -> list[Path]:
+    """The findings of an earlier run that this run has no more."""
+    path = folder / "fixed" / f"{against}.parquet"
+    if not path.is_file():
+        raise NothingEarlier(run=run, against=against)
+    return [path]
 
 
 def show_findings(rows: list[dict[str, Any]]) -> None:
     """Findings as a table for people."""
-    echo_table([say("级别", "severity"), say("规则", "rule"), say("主键", "key"), say("值", "value"), say("应为", "expected"), say("来源", "source"), say("说明", "text")],
-               [(r["severity"], r["rule"], r["key"], _short(r["value"]), _short(r["expected"]), _source(r), say(r["message_zh"], r["message_en"])) for r in rows])
+    echo_table([say("级别", "severity"), say("状态", "state"), say("规则", "rule"), say("主键", "key"), say("值", "value"), say("应为", "expected"), say("差额", "difference"),
+                say("部门", "department"), say("来源", "source"), say("说明", "text")],
+               [(r["severity"], _state(r["state"]), r["rule"], r["key"], _short(r["value"]), _short(r["expected"]), r["difference"] or "", r["department"] or "", _source(r),
+                 say(r["message_zh"], r["message_en"])) for r in rows])
+
+
+def _state(state: str | None) -> str:
+    return {"new": say("新增", "new"), "open": say("未解决", "open")}.get(state or "", "")
 
 
 def _source(row: dict[str, Any]) -> str:

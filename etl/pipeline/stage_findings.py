@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from etl.engines.local import Engine, literal, quote
 from etl.rules.definition import RuleOutcome
 from etl.rules.derived import stage_rule
-from etl.rules.run import Show, branch_item
+from etl.rules.report import Setting, Show, branch_item, in_setting
 
 if TYPE_CHECKING:
     from etl.pipeline.context import RunContext
@@ -24,15 +24,15 @@ _REASONS = {
 }
 
 
-def stage_findings(context: RunContext, engine: Engine, show: Show) -> list[RuleOutcome]:
+def stage_findings(context: RunContext, engine: Engine, show: Show, setting: Setting) -> list[RuleOutcome]:
     """Write the findings of the stages before the check; returns an outcome per (rule) that found something."""
     outcomes: list[RuleOutcome] = []
     for table in context.tables:
         selects = [_aside_sql(context, table, show), _codes_sql(context, table, show), _joins_sql(context, table, show)]
         path = context.findings(f"{table.code}.stage")
-        engine.write_parquet(" UNION ALL ".join(selects) + " ORDER BY rule, source_key", path)
+        engine.write_parquet(in_setting(" UNION ALL ".join(selects), setting) + " ORDER BY rule, source_key", path)
         outcomes += _outcomes(engine, table.code, path)
-    outcomes += _source_findings(context, engine)
+    outcomes += _source_findings(context, engine, setting)
     return outcomes
 
 
@@ -44,7 +44,7 @@ def _outcomes(engine: Engine, table: str, path) -> list[RuleOutcome]:
 def _columns(rule_sql: str, family: str, table: str, key: str, item: str, value: str, expected: str, branch: str, zh: str, en: str,
              row: str = "CAST(NULL AS BIGINT)") -> str:
     return (f"SELECT {rule_sql} AS rule, 'error' AS severity, {literal(family)} AS family, {literal(table)} AS \"table\", {key} AS key, {item} AS item, "
-            f"{value} AS value, {expected} AS expected, CAST(NULL AS VARCHAR) AS difference, {branch} AS branch, _src_system AS source_system, "
+            f"{value} AS value, {expected} AS expected, CAST(NULL AS VARCHAR) AS difference, {branch} AS branch, CAST(NULL AS VARCHAR) AS department, _src_system AS source_system, "
             f"_src_table AS source_table, _src_key AS source_key, {row} AS \"row\", {zh} AS message_zh, {en} AS message_en")
 
 
@@ -95,7 +95,7 @@ def _joins_sql(context: RunContext, table: Table, show: Show) -> str:
             + f" FROM (SELECT *, unnest(_ambiguous) AS e FROM data.{quote(table.code)})")
 
 
-def _source_findings(context: RunContext, engine: Engine) -> list[RuleOutcome]:
+def _source_findings(context: RunContext, engine: Engine, setting: Setting) -> list[RuleOutcome]:
     """Source rows that extraction set aside. Their original values stay in the vault: a core system's column has no privacy class."""
     outcomes: list[RuleOutcome] = []
     for system, table in sorted(context.mappings.sources):
@@ -109,7 +109,7 @@ def _source_findings(context: RunContext, engine: Engine) -> list[RuleOutcome]:
                           f"{literal(f'来源表 {name} 的列 ')} || \"column\" || ' 的值无法读取，该行已搁置'",
                           f"{literal(f'source table {name}: the value in column ')} || \"column\" || ' cannot be read; the row is set aside'")
         target = context.findings(f"{name}.source")
-        if engine.write_parquet(f"{select} FROM read_parquet({literal(str(path))}) ORDER BY rule, source_key", target) == 0:
+        if engine.write_parquet(in_setting(f"{select} FROM read_parquet({literal(str(path))})", setting) + " ORDER BY rule, source_key", target) == 0:
             target.unlink()
             continue
         outcomes += _outcomes(engine, name, target)

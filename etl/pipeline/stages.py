@@ -68,8 +68,12 @@ def register_tables(context: RunContext, engine: Engine) -> None:
 
 def check(context: RunContext) -> None:
     """Run every rule over every table; all findings go to Parquet, outcomes to the ledger."""
+    from etl.pipeline.earlier import prepare, write_fixed
     from etl.privacy.display import item_sql
+    from etl.profiles.profile import profile_tables
+    from etl.rules.overlays import silenced_outcomes
     from etl.rules.run import check_table
+    from etl.rules.versions import fingerprint
 
     outcomes = []
     by_table: dict[str, list] = {}
@@ -77,16 +81,21 @@ def check(context: RunContext) -> None:
         by_table.setdefault(rule.table, []).append(rule)
     with context.engine() as engine:
         register_tables(context, engine)
+        setting = prepare(context, engine)
         for table in context.tables:
             rules = by_table.get(table.code, [])
             with _timed(context, "check", table.code) as note:
-                found = check_table(engine, context.standard, table, rules, context.findings(table.code), show=item_sql)
+                found = check_table(engine, context.standard, table, rules, context.findings(table.code), show=item_sql, setting=setting)
                 rows = int(engine.one(f"SELECT count(*) FROM data.{quote(table.code)}"))
                 note(rows, rows, 0)
             outcomes += found
-        outcomes += stage_findings(context, engine, item_sql)
+        outcomes += stage_findings(context, engine, item_sql, setting)
+        write_fixed(context, engine)
+        profile_tables(context, engine)
+    outcomes += silenced_outcomes(context.silenced)
+    versions = {rule.id: fingerprint(rule) for rule in [*context.rules, *context.silenced]}
     context.ledger.record_findings(context.run, [
-        LedgerOutcome(o.rule, o.family, o.severity, o.table, o.outcome, o.judged, o.failed) for o in outcomes])
+        LedgerOutcome(o.rule, o.family, o.severity, o.table, o.outcome, o.judged, o.failed, o.reason, versions.get(o.rule, "")) for o in outcomes])
 
 
 def mask(context: RunContext) -> None:

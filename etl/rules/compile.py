@@ -1,94 +1,186 @@
-"""Compile rules to SQL: one scan for all row rules of a table, a query each for relations and the rest.
+"""Compile rules to SQL: one scan for all row rules of a table, one join for all relations that join alike.
 
-Every compiled query yields `_row` (the failing row's number in its table) and `_rule` (the index given).
+A failing row is named by `_row`, its number in its table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from etl.engines.local import literal, quote
 from etl.expressions import Expression
-from etl.rules.definition import Rule, Side
+from etl.expressions.kernels import SharedColumns
+from etl.expressions.known import known
+from etl.rules.definition import Relation, Rule, Side
+from etl.rules.judged import judged_rows, own_column
+
+Call = Callable[[str, list[str], object], "str | None"]
 
 
-def own_column(name: str) -> str:
-    return f"t.{quote(name)}"
+def _sql(expression: Expression | None, column=own_column, call: Call | None = None) -> str:
+    return expression.sql(column, call) if expression else "TRUE"
 
 
-def _sql(expression: Expression | None, column=own_column) -> str:
-    return expression.sql(column) if expression else "TRUE"
-
-
-def failing_condition(rule: Rule) -> str:
-    """SQL that is TRUE for a row that fails a row rule; NULL or FALSE otherwise.
+def failing_condition(rule: Rule, call: Call | None = None) -> str:
+    """SQL over `t` that is TRUE for a row that fails a row rule; NULL or FALSE otherwise.
 
     A row whose code could not be mapped is reported once, by MAP: it does not fail for being empty as well.
     """
-    condition = f"NOT {_sql(rule.expect)}"
+    condition = f"NOT {_sql(rule.expect, call=call)}"
     if rule.family == "required":
         condition += f" AND NOT coalesce(list_contains(t._unmapped, {literal(rule.item)}), FALSE)"
-    return f"{_sql(rule.when)} AND {condition}" if rule.when else condition
+    return f"({_sql(rule.when, call=call)} AND {condition})" if rule.when else f"({condition})"
 
 
 def compile_row_rules(table: str, rules: Sequence[Rule]) -> str:
-    """One pass over `data.<table>` for all its row rules."""
-    cases = ",\n    ".join(f"CASE WHEN {failing_condition(rule)} THEN {index} END" for index, rule in enumerate(rules))
-    return (
-        f"SELECT _row, unnest(_failed) AS _rule FROM (\n  SELECT t._row, list_filter([\n    {cases}\n  ], lambda x: x IS NOT NULL) AS _failed\n"
-        f"  FROM data.{quote(table)} AS t) WHERE len(_failed) > 0"
-    )
+    """The failing rows of a table's row rules: `_row`, `_rule` (place in `rules`)."""
+    scan = RowScan(table, rules)
+    cases = ", ".join(f"CASE WHEN {scan.bit(place)} THEN {place} END" for place in range(len(rules)))
+    return f"SELECT _row, unnest(list_filter([{cases}], lambda x: x IS NOT NULL)) AS _rule FROM ({scan.sql}) AS m"
 
 
-def compile_relation(rule: Rule) -> str:
-    """Rows without partner; or whose partner, or whose partners taken together, break the expectation."""
+class RowScan:
+    """One pass over `data.<table>` for all its row rules: a row that fails any, with a bit for each that it fails.
+
+    Every expression is evaluated once per row, into a bit; what several rules share is a column of its own. Rows with no
+    bit set leave at once. `sql` yields `_row` and the bits (see `bit`); run it with `Engine.unpushed`: a filter pushed
+    below the bits would work them all out again. `known` gives, by place in `rules`, the condition of a failing row for
+    rules that were judged by value. `kept` are columns of the failing rows to bring along. With `judging`, `doubts` are the places of rules that have a second bit, set on the rows that
+    `judged_rows` counted although the rule could not judge them.
+    """
+
+    _WIDTH = 60
+
+    def __init__(self, table: str, rules: Sequence[Rule], known: Mapping[int, str] | None = None, never_null: Collection[str] = (), kept: Collection[str] = ("_row",), judging: bool = False) -> None:
+        shared = SharedColumns("t")
+        ready = known or {}
+
+        def conditions() -> tuple[list[str], dict[int, str]]:
+            failing = [ready[place] if place in ready else failing_condition(rule, shared.call) for place, rule in enumerate(rules)]
+            doubtful = {place: judged_rows(rule, never_null, shared.call).doubtful for place, rule in enumerate(rules) if judging and place not in ready}
+            return failing, {place: sql for place, sql in doubtful.items() if sql is not None}
+
+        conditions()
+        shared.settle()
+        failing, doubtful = conditions()
+        self.doubts = {place: len(failing) + n for n, place in enumerate(doubtful)}
+        every = [*failing, *doubtful.values()]
+        masks = []
+        for start in range(0, len(every), self._WIDTH):
+            bits = (f"CASE WHEN {condition} THEN {1 << n}::BIGINT ELSE 0::BIGINT END" for n, condition in enumerate(every[start : start + self._WIDTH]))
+            masks.append(" |\n    ".join(bits))
+        self.masks = [f"_m{n}" for n in range(len(masks))]
+        columns = ",\n  ".join(f"({mask}) AS {name}" for name, mask in zip(self.masks, masks, strict=True))
+        self.sql = (f"SELECT * FROM (SELECT {', '.join(own_column(name) for name in kept)},\n  {columns}\n  FROM {shared.wrap(f'data.{quote(table)}')})\n"
+                    f"WHERE {' OR '.join(f'{name} <> 0' for name in self.masks)}")
+
+    def bit(self, place: int) -> str:
+        """SQL over the scan's columns: whether the bit at `place` is set."""
+        return f"(_m{place // self._WIDTH} & {1 << place % self._WIDTH}) <> 0"
+
+
+def join_of(rule: Rule) -> tuple:
+    """What relations must have in common to share a join."""
     relation = rule.relation
     assert relation is not None
-    own, target = f"data.{quote(rule.table)} AS t", f"data.{quote(relation.to)}"
+    kind = "aggregate" if relation.aggregate else "partner" if rule.expect is not None else "existence"
+    return kind, relation.to, tuple(relation.on.items()), relation.to_where.text if relation.to_where else ""
+
+
+def compile_relations(rules: Sequence[Rule], several: bool = True) -> str:
+    """Relations that share a join (see `join_of`), as one row: per rule `_f<n>`, the list of failing rows, and `_j<n>`.
+
+    `_j<n>` counts the rows that could be judged, or is NULL where the rule's own table tells (see `judged`). `several`
+    says that a row may have several partners, so that rows have to be told apart.
+    """
+    relation = rules[0].relation
+    assert relation is not None
+    own, target = f"data.{quote(rules[0].table)} AS t", f"data.{quote(relation.to)}"
     present = " AND ".join(f"t.{quote(own_item)} IS NOT NULL" for own_item in relation.on)
-    when = f"{_sql(rule.when)} AND {present}" if rule.when else present
-    where_target = _sql(relation.to_where, lambda name: quote(name))
-
-    def joined(alias: str) -> str:
-        return " AND ".join(f"t.{quote(a)} = {alias}.{quote(b)}" for a, b in relation.on.items())
-
-    if relation.aggregate:
+    where_target = _sql(relation.to_where, quote)
+    kind = join_of(rules[0])[0]
+    if kind == "existence":
+        # A parent set aside for a bad value still exists: its children are not orphans.
         keys = ", ".join(quote(b) for b in relation.on.values())
-        values = ", ".join(f"{e.sql(quote)} AS {quote(name)}" for name, e in relation.aggregate.items())
-
-        def column(name: str) -> str:
-            if name in relation.aggregate:
-                counted = relation.aggregate[name].text.strip().lower().startswith("count")
-                return f"coalesce(a.{quote(name)}, 0)" if counted else f"a.{quote(name)}"
-            return own_column(name)
-
-        assert rule.expect is not None
-        return (f"SELECT t._row FROM {own} LEFT JOIN (SELECT {keys}, {values} FROM {target} WHERE {where_target} GROUP BY {keys}) AS a "
-                f"ON {joined('a')} WHERE {when} AND NOT {rule.expect.sql(column)}")
-    if rule.expect is not None:
+        source = (f"{own} ANTI JOIN (SELECT {keys} FROM {target} WHERE {where_target} "
+                  f"UNION ALL SELECT {keys} FROM aside.{quote(relation.to)}) AS p ON {_joined(relation, 'p')} WHERE {present}")
+        return _one_row([(_sql(rule.when), None) for rule in rules], source)
+    if kind == "partner":
         def partner_column(name: str) -> str:
             prefix, _, item = name.rpartition(".")
             return f"p.{quote(item)}" if prefix else own_column(name)
 
-        return (f"SELECT DISTINCT t._row FROM {own} JOIN (SELECT * FROM {target} WHERE {where_target}) AS p ON {joined('p')} "
-                f"WHERE {when} AND NOT {rule.expect.sql(partner_column)}")
+        source = f"{own} JOIN (SELECT * FROM {target} WHERE {where_target}) AS p ON {_joined(relation, 'p')} WHERE {present}"
+        return _one_row([_expected(rule, partner_column) for rule in rules], source, "DISTINCT " if several else "")
+    return _compile_aggregates(rules, own, target, where_target, present)
+
+
+def _compile_aggregates(rules: Sequence[Rule], own: str, target: str, where_target: str, present: str) -> str:
+    """Rules about the partners taken together; equal aggregates are worked out once."""
+    relation = rules[0].relation
+    assert relation is not None
     keys = ", ".join(quote(b) for b in relation.on.values())
-    # A parent set aside for a bad value still exists: its children are not orphans.
-    aside = ", ".join(quote(b) for b in relation.on.values())
-    return (f"SELECT t._row FROM {own} ANTI JOIN (SELECT {keys} FROM {target} WHERE {where_target} "
-            f"UNION ALL SELECT {aside} FROM aside.{quote(relation.to)}) AS p ON {joined('p')} WHERE {when}")
+    names: dict[str, str] = {}
+    for rule in rules:
+        assert rule.relation is not None
+        for expression in rule.relation.aggregate.values():
+            names.setdefault(expression.sql(quote), f"_a{len(names)}")
+
+    def column_of(aggregates: dict[str, Expression]) -> Callable[[str], str]:
+        def column(name: str) -> str:
+            if name not in aggregates:
+                return own_column(name)
+            value = f"a.{names[aggregates[name].sql(quote)]}"
+            return f"coalesce({value}, 0)" if aggregates[name].text.strip().lower().startswith("count") else value
+
+        return column
+
+    values = ", ".join(f"{sql} AS {name}" for sql, name in names.items())
+    source = (f"{own} LEFT JOIN (SELECT {keys}, {values} FROM {target} WHERE {where_target} GROUP BY {keys}) AS a "
+              f"ON {_joined(relation, 'a')} WHERE {present}")
+    return _one_row([_expected(rule, column_of(rule.relation.aggregate)) for rule in rules if rule.relation], source)
+
+
+def _joined(relation: Relation, alias: str) -> str:
+    return " AND ".join(f"t.{quote(a)} = {alias}.{quote(b)}" for a, b in relation.on.items())
+
+
+def _expected(rule: Rule, column: Callable[[str], str]) -> tuple[str, str]:
+    """(failing, judged) conditions of a relation with an expectation."""
+    assert rule.expect is not None
+    when = f"{_sql(rule.when)} AND " if rule.when else ""
+    return f"({when}NOT {rule.expect.sql(column)})", f"({when}{known(rule.expect.tree, column).sql})"
+
+
+def _one_row(conditions: Sequence[tuple[str, str | None]], source: str, distinct: str = "") -> str:
+    columns = []
+    for number, (failing, judged) in enumerate(conditions):
+        columns.append(f"list({distinct}t._row) FILTER (WHERE {failing}) AS _f{number}")
+        if judged is None:
+            counted = "CAST(NULL AS BIGINT)"
+        else:
+            counted = f"count(DISTINCT t._row) FILTER (WHERE {judged})" if distinct else f"count_if({judged})"
+        columns.append(f"{counted} AS _j{number}")
+    return f"SELECT {', '.join(columns)} FROM {source}"
 
 
 def compile_unique(rule: Rule) -> str:
-    """Every row of a group that shares its values."""
+    """Every row of a group that shares its values. Mostly there is none, and then the rows are not looked at again."""
     items = ", ".join(own_column(name) for name in rule.unique)
-    present = " AND ".join(f"{own_column(name)} IS NOT NULL" for name in rule.unique)
-    return (f"SELECT _row FROM (SELECT t._row, count(*) OVER (PARTITION BY {items}) AS _n FROM data.{quote(rule.table)} AS t "
-            f"WHERE {_sql(rule.when)} AND {present}) WHERE _n > 1")
+    same = " AND ".join(f"{own_column(name)} = d.{quote(name)}" for name in rule.unique)
+    where = " AND ".join([_sql(rule.when), *(f"{own_column(name)} IS NOT NULL" for name in rule.unique)])
+    source = f"data.{quote(rule.table)} AS t"
+    return (f"SELECT t._row FROM {source} SEMI JOIN (SELECT {items} FROM {source} WHERE {where} GROUP BY {items} HAVING count(*) > 1) AS d "
+            f"ON {same} WHERE {where}")
 
 
 def compile_reconcile(rule: Rule) -> str:
     """Groups whose two sums differ: `_key`, `_left`, `_right`."""
+    return f"SELECT _key, _left, _right FROM ({compile_groups(rule)}) WHERE abs(_left - _right) > {_tolerance(rule)}"
+
+
+def compile_groups(rule: Rule) -> str:
+    """All groups of a reconciliation with their two sums, agreeing or not: `_key`, `_left`, `_right`."""
     reconcile = rule.reconcile
     assert reconcile is not None
 
@@ -101,9 +193,14 @@ def compile_reconcile(rule: Rule) -> str:
     on = " AND ".join(f"l.k{i} IS NOT DISTINCT FROM r.k{i}" for i in range(count)) or "TRUE"
     key = " || '|' || ".join(f"coalesce(l.k{i}, r.k{i}, '')" for i in range(count)) or "''"
     return (f"SELECT {key} AS _key, coalesce(l.v, 0) AS _left, coalesce(r.v, 0) AS _right FROM {side(reconcile.left)} AS l "
-            f"FULL OUTER JOIN {side(reconcile.right)} AS r ON {on} WHERE abs(coalesce(l.v, 0) - coalesce(r.v, 0)) > {reconcile.tolerance!r}")
+            f"FULL OUTER JOIN {side(reconcile.right)} AS r ON {on}")
+
+
+def _tolerance(rule: Rule) -> str:
+    assert rule.reconcile is not None
+    return repr(rule.reconcile.tolerance)
 
 
 def compile_single(rule: Rule) -> str:
-    """The query of one rule that is not a row rule and not a reconciliation."""
-    return compile_unique(rule) if rule.kind == "unique" else compile_relation(rule)
+    """The failing rows of one rule that is neither a row rule nor a reconciliation: `_row`."""
+    return compile_unique(rule) if rule.kind == "unique" else f"SELECT unnest(_f0) AS _row FROM ({compile_relations([rule])})"

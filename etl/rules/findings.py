@@ -12,7 +12,7 @@ from etl.engines.local import Engine, literal, quote
 # The keys that scripts may rely on come first; the rest helps people.
 COLUMNS = (
     "rule", "severity", "table", "key", "item", "value", "expected", "source_system", "source_table", "source_key", "serial",
-    "family", "difference", "branch", "row", "message_zh", "message_en",
+    "family", "difference", "branch", "department", "state", "month_state", "first_seen", "row", "message_zh", "message_en",
 )
 
 
@@ -26,22 +26,26 @@ class FindingFilter:
     severity: str | None = None
     family: str | None = None
     item: str | None = None
+    department: str | None = None
+    state: str | None = None
 
 
 def register_findings(engine: Engine, findings: Sequence[Path], serials: dict[str, Path]) -> None:
     """Make the view `_findings` over a run's finding files, with serial numbers where the rows got them."""
-    listed = ", ".join(literal(str(p)) for p in findings)
+    typed = ", ".join(f"CAST(NULL AS {'BIGINT' if c == 'row' else 'VARCHAR'}) AS {quote(c)}" for c in COLUMNS)
     if not findings:
-        columns = ", ".join(f"CAST(NULL AS {'BIGINT' if c == 'row' else 'VARCHAR'}) AS {quote(c)}" for c in COLUMNS)
-        engine.execute(f"CREATE OR REPLACE TEMP VIEW _findings AS SELECT {columns} WHERE FALSE")
+        engine.execute(f"CREATE OR REPLACE TEMP VIEW _findings AS SELECT {typed} WHERE FALSE")
         return
+    listed = ", ".join(literal(str(p)) for p in findings)
+    # Runs of earlier releases lack the later columns.
+    told = f"(SELECT {typed} WHERE FALSE UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name=true))"
     numbered = " UNION ALL ".join(
         f"SELECT {literal(table)} AS \"table\", \"row\", serial FROM read_parquet({literal(str(path))})" for table, path in sorted(serials.items()) if path.is_file())
     if not numbered:
         numbered = "SELECT CAST(NULL AS VARCHAR) AS \"table\", CAST(NULL AS BIGINT) AS \"row\", CAST(NULL AS VARCHAR) AS serial WHERE FALSE"
     others = ", ".join(f"f.{quote(c)}" for c in COLUMNS if c != "serial")
     engine.execute(
-        f"CREATE OR REPLACE TEMP VIEW _findings AS SELECT {others}, s.serial FROM read_parquet([{listed}], union_by_name=true) AS f "
+        f"CREATE OR REPLACE TEMP VIEW _findings AS SELECT {others}, s.serial FROM {told} AS f "
         f"LEFT JOIN ({numbered}) AS s ON s.\"table\" = f.\"table\" AND s.\"row\" = f.\"row\"")
 
 
@@ -70,7 +74,7 @@ def group_findings(engine: Engine, by: Sequence[str], chosen: FindingFilter | No
 
 def _where(chosen: FindingFilter) -> tuple[str, list[str]]:
     parts, values = [], []
-    for name in ("rule", "table", "branch", "severity", "family", "item"):
+    for name in ("rule", "table", "branch", "severity", "family", "item", "department", "state"):
         value = getattr(chosen, name)
         if value is not None:
             parts.append(f"{quote(name)} {'LIKE' if '%' in value else '='} ?")

@@ -3,97 +3,216 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from etl.engines.local import Engine, literal, quote
-from etl.rules.compile import compile_reconcile, compile_row_rules, compile_single, own_column
+from etl.engines.local import Engine, quote
+from etl.rules.byvalue import judge_by_value
+from etl.rules.compile import RowScan, compile_groups, compile_relations, compile_unique, failing_condition, join_of
 from etl.rules.definition import Rule, RuleOutcome
-from etl.standard.definition import DataItem, Standard, Table
+from etl.rules.judged import count_judged, count_rows, judged_rows
+from etl.rules.report import FINDING_COLUMNS, Setting, Show, findings_sql, kept_columns, plain
+from etl.standard.definition import Standard, Table
 
-FINDING_COLUMNS = (
-    "rule", "severity", "family", "table", "key", "item", "value", "expected", "difference", "branch", "source_system",
-    "source_table", "source_key", "row", "message_zh", "message_en",
-)
-# How a private item's value is shown where clear values must not be: (item, SQL of the text) -> SQL.
-Show = Callable[[DataItem, str], str]
+__all__ = ["BY_VALUE_ROWS", "FINDING_COLUMNS", "Setting", "Show", "check_table", "plain", "summarise"]
 
-
-def plain(_: DataItem, sql: str) -> str:
-    """Show values as they are: for data that hold nothing private."""
-    return sql
-
-
-def branch_item(table: Table) -> str | None:
-    """The item that says which branch a row belongs to."""
-    for code in ("GLJGDM", "HPJGDM", "SSFZJGDM", "FZJGDM"):
-        if code in table.by_code:
-            return code
-    return None
+# Below this, looking at the distinct values first costs more than it saves.
+BY_VALUE_ROWS = 50_000
 
 
 def check_table(engine: Engine, standard: Standard, table: Table, rules: Sequence[Rule], target: Path, *,
-                show: Show = plain) -> list[RuleOutcome]:
+                show: Show = plain, setting: Setting | None = None, by_value_rows: int = BY_VALUE_ROWS) -> list[RuleOutcome]:
     """Run all `rules` of one table against `data.<table>` and write the findings to `target` (Parquet).
 
-    The views `data.*`, `aside.*` and the code tables must be there. Returns one outcome per rule; a rule whose
-    SQL breaks while running is `errored` and takes no other rule with it.
+    The views `data.*`, `aside.*` and the code tables must be there. Returns one outcome per rule, in their order; a rule
+    whose SQL breaks while running is `errored` and takes no other rule with it. `setting` tells what the findings are
+    compared with and which tables were not delivered; tables of `by_value_rows` and more are judged by value first.
     """
-    rows = int(engine.one(f"SELECT count(*) FROM data.{quote(table.code)}"))
+    setting = setting or Setting()
+    check = _Check(engine, table, rules, setting, by_value_rows)
     engine.execute("CREATE OR REPLACE TEMP TABLE _hits (_row BIGINT, _rule INTEGER)")
     engine.execute("CREATE OR REPLACE TEMP TABLE _group_hits (_rule INTEGER, _key VARCHAR, _left DECIMAL(38,4), _right DECIMAL(38,4))")
-    broken: dict[int, str] = {}
-    row_rules = [i for i, rule in enumerate(rules) if rule.kind == "row"]
-    _collect_rows(engine, table, rules, row_rules, broken)
-    for index, rule in enumerate(rules):
-        if rule.kind in ("relation", "unique"):
-            _guarded(engine, f"INSERT INTO _hits SELECT _row, {index} FROM ({compile_single(rule)})", index, broken)
-        elif rule.kind == "reconcile":
-            _guarded(engine, f"INSERT INTO _group_hits SELECT {index}, _key, _left, _right FROM ({compile_reconcile(rule)})", index, broken)
-    counts: dict[int, int] = defaultdict(int)
-    for source in ("_hits", "_group_hits"):
-        for index, count in engine.rows(f"SELECT _rule, count(*) FROM {source} GROUP BY _rule"):
-            counts[index] += count
-    _register_rules(engine, rules)
-    engine.write_parquet(_findings_sql(standard, table, rules, show), target)
-    engine.execute("DROP TABLE _hits; DROP TABLE _group_hits; DROP TABLE _rules")
-    return [_outcome(rule, index, counts[index], rows, broken) for index, rule in enumerate(rules)]
+    columns = ", ".join(quote(name) for name in kept_columns(table))
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE _failing AS SELECT {columns} FROM data.{quote(table.code)} LIMIT 0")
+    check.run()
+    # The scan kept the rows that it found; those that only relations and uniqueness found are fetched now.
+    if engine.one("SELECT 1 FROM _hits ANTI JOIN _failing USING (_row) LIMIT 1") is not None:
+        engine.execute(f"INSERT INTO _failing SELECT {columns} FROM data.{quote(table.code)} SEMI JOIN (FROM _hits ANTI JOIN _failing USING (_row)) USING (_row)")
+    engine.write_parquet(findings_sql(engine, standard, table, rules, show, setting), target)
+    engine.execute("DROP TABLE _hits; DROP TABLE _group_hits; DROP TABLE _rules; DROP TABLE _failing")
+    return [check.outcome(index) for index in range(len(rules))]
 
 
-def _outcome(rule: Rule, index: int, failed: int, rows: int, broken: dict[int, str]) -> RuleOutcome:
-    outcome = "errored" if index in broken else "failed" if failed else "passed"
-    return RuleOutcome(rule.id, rule.family, rule.severity, rule.table, outcome, 0 if index in broken else rows, failed, broken.get(index, ""))
+class _Check:
+    """One table's check under way: what was hit, judged, broken and skipped, by place in `rules`."""
 
+    def __init__(self, engine: Engine, table: Table, rules: Sequence[Rule], setting: Setting, by_value_rows: int) -> None:
+        self.engine, self.table, self.rules, self.by_value_rows = engine, table, rules, by_value_rows
+        self.one_partner, absent = setting.one_partner, setting.absent
+        self.rows = int(engine.one(f"SELECT count(*) FROM data.{quote(table.code)}"))
+        self.nulls = engine.null_counts("data", table.code)
+        self.broken: dict[int, str] = {}
+        self.judged: dict[int, int] = {}
+        self.failed: dict[int, int] = defaultdict(int)
+        self.skipped = {index: _absence(rule, absent) for index, rule in enumerate(rules) if rule.tables() & absent.keys()}
 
-def _collect_rows(engine: Engine, table: Table, rules: Sequence[Rule], indexes: list[int], broken: dict[int, str]) -> None:
-    """All row rules in one scan; where that breaks, halve until the broken rule stands alone."""
-    if not indexes:
-        return
-    import duckdb
+    def run(self) -> None:
+        """All rules; those that require others come after them."""
+        waiting = [index for index in range(len(self.rules)) if index not in self.skipped]
+        done: set[str] = set()
+        known = {rule.id for rule in self.rules}
+        while waiting:
+            ready = [i for i in waiting if all(r in done or r not in known for r in self.rules[i].requires)]
+            # A circle of requirements is refused at load; without this one would wait for ever.
+            ready = ready or waiting
+            self._run([i for i in ready if not self._unmet(i)])
+            done |= {self.rules[i].id for i in ready}
+            waiting = [i for i in waiting if i not in set(ready)]
 
-    numbered = ", ".join(f"({position}, {index})" for position, index in enumerate(indexes))
-    sql = compile_row_rules(table.code, [rules[i] for i in indexes])
-    try:
-        engine.execute(f"INSERT INTO _hits SELECT h._row, n.i FROM ({sql}) AS h JOIN (VALUES {numbered}) AS n(p, i) ON n.p = h._rule")
-    except duckdb.Error as error:
-        _raise_if_the_machine_failed(error)
-        if len(indexes) == 1:
-            # The engine's sentence may quote a value; keep only what kind of fault it was.
-            broken[indexes[0]] = type(error).__name__
+    def _unmet(self, index: int) -> bool:
+        """Whether a required rule did not pass; the rule is then skipped, with the reason."""
+        by_id = {rule.id: place for place, rule in enumerate(self.rules)}
+        unmet = [r for r in self.rules[index].requires if r in by_id and self.outcome(by_id[r]).outcome != "passed"]
+        if unmet:
+            self.skipped[index] = f"requires {', '.join(unmet)}"
+        return bool(unmet)
+
+    def _run(self, indexes: list[int]) -> None:
+        if not indexes:
             return
-        half = len(indexes) // 2
-        _collect_rows(engine, table, rules, indexes[:half], broken)
-        _collect_rows(engine, table, rules, indexes[half:], broken)
+        chosen = [(index, self.rules[index]) for index in indexes]
+        self.judged |= count_judged(self.engine, self.table.code, [(i, r) for i, r in chosen if r.kind != "row"], self.rows, self.nulls)
+        if self.rows:
+            self._rows([index for index, rule in chosen if rule.kind == "row"])
+            self._relations([(index, rule) for index, rule in chosen if rule.kind == "relation"])
+            for index, rule in chosen:
+                if rule.kind == "unique":
+                    self._guarded([index], f"INSERT INTO _hits SELECT _row, {index} FROM ({compile_unique(rule)})")
+        for index, rule in chosen:
+            if rule.kind == "reconcile":
+                self._reconcile(index, rule)
+        wanted = ", ".join(map(str, indexes))
+        for source in ("_hits", "_group_hits"):
+            for index, count in self.engine.rows(f"SELECT _rule, count(*) FROM {source} WHERE _rule IN ({wanted}) GROUP BY _rule"):
+                self.failed[index] += count
+
+    def _rows(self, indexes: list[int]) -> None:
+        """All row rules: by value where that is enough, the others in one scan of the rows."""
+        never_null = {column for column, count in (self.nulls or {}).items() if count == 0}
+        sure = {i: judged_rows(self.rules[i], never_null).sure for i in indexes}
+        counts: dict[str, int] = {}
+        known: dict[int, str] = {}
+        if self.rows >= self.by_value_rows:
+            answers, counts = judge_by_value(self.engine, self.table.code, [(i, self.rules[i]) for i in indexes], failing_condition, sure.values())
+            self.judged |= {index: answer.judged for index, answer in answers.items()}
+            known = {index: answer.failing for index, answer in answers.items() if answer.failing is not None}
+            sure = {index: condition for index, condition in sure.items() if index not in answers}
+            indexes = [i for i in indexes if i not in answers or i in known]
+        counts |= count_rows(self.engine, self.table.code, [c for c in sure.values() if c not in counts], self.rows, self.nulls)
+        self.judged |= {index: counts[condition] for index, condition in sure.items()}
+        self._scan(indexes, known, never_null)
+
+    def _scan(self, indexes: list[int], known: Mapping[int, str], never_null: set[str]) -> None:
+        """One scan; where that breaks, halve until the broken rule stands alone."""
+        if not indexes:
+            return
+        ready = {place: known[index] for place, index in enumerate(indexes) if index in known}
+        scan = RowScan(self.table.code, [self.rules[i] for i in indexes], ready, never_null, kept_columns(self.table), judging=True)
+        with self.engine.unpushed():
+            ran = self._guarded(indexes if len(indexes) == 1 else [], f"CREATE OR REPLACE TEMP TABLE _marks AS {scan.sql}")
+        if ran:
+            self._marked(indexes, scan)
+        elif len(indexes) > 1:
+            half = len(indexes) // 2
+            self._scan(indexes[:half], known, never_null)
+            self._scan(indexes[half:], known, never_null)
+
+    def _marked(self, indexes: list[int], scan: RowScan) -> None:
+        """Take over the bits of a scan: hits with their rows, and rows that were counted as judged but could not be."""
+        union = self.engine.rows(f"SELECT {', '.join(f'coalesce(bit_or({mask}), 0)' for mask in scan.masks)} FROM _marks")[0]
+        set_bits = {place for place in range(len(indexes) + len(scan.doubts)) if union[place // 60] >> (place % 60) & 1}
+        hits = [f"SELECT _row, {index} FROM _marks WHERE {scan.bit(place)}" for place, index in enumerate(indexes) if place in set_bits]
+        if hits:
+            self.engine.execute("INSERT INTO _hits " + " UNION ALL ".join(hits))
+            columns = ", ".join(f"m.{quote(name)}" for name in kept_columns(self.table))
+            self.engine.execute(f"INSERT INTO _failing SELECT {columns} FROM _marks AS m ANTI JOIN _failing AS f ON f._row = m._row")
+        for place, doubt in scan.doubts.items():
+            if doubt in set_bits:
+                self.judged[indexes[place]] -= int(self.engine.one(f"SELECT count(*) FROM _marks WHERE {scan.bit(doubt)}"))
+        self.engine.execute("DROP TABLE _marks")
+
+    def _relations(self, rules: list[tuple[int, Rule]]) -> None:
+        """Relations that join alike in one join; where that breaks, one by one."""
+        groups: dict[tuple, list[tuple[int, Rule]]] = {}
+        for index, rule in rules:
+            groups.setdefault(join_of(rule), []).append((index, rule))
+        for key, group in groups.items():
+            several = key[0] == "partner" and not self._one_partner(group[0][1])
+            if not self._relation_group(group, several) and len(group) > 1:
+                for one in group:
+                    self._relation_group([one], several)
+
+    def _relation_group(self, group: list[tuple[int, Rule]], several: bool) -> bool:
+        return self._one_row([index for index, _ in group], compile_relations([rule for _, rule in group], several))
+
+    def _one_row(self, indexes: list[int], sql: str) -> bool:
+        """Take over what a statement says of several rules: `_f<n>` and `_j<n>`. Returns whether it ran."""
+        if not self._guarded(indexes if len(indexes) == 1 else [], f"CREATE OR REPLACE TEMP TABLE _said AS {sql}"):
+            return False
+        columns = ", ".join(f"_j{n}, len(_f{n})" for n in range(len(indexes)))
+        said = self.engine.rows(f"SELECT {columns} FROM _said")[0]
+        for place, index in enumerate(indexes):
+            if said[2 * place] is not None:
+                self.judged[index] = int(said[2 * place])
+            if said[2 * place + 1]:
+                self.engine.execute(f"INSERT INTO _hits SELECT unnest(_f{place}), {index} FROM _said")
+        self.engine.execute("DROP TABLE _said")
+        return True
+
+    def _one_partner(self, rule: Rule) -> bool:
+        """Whether no row can have several partners: the joined items tell the partners apart."""
+        assert rule.relation is not None
+        key = (rule.relation.to, *sorted(rule.relation.on.values()))
+        if key not in self.one_partner:
+            names = ", ".join(quote(item) for item in key[1:])
+            self.one_partner[key] = self.engine.one(f"SELECT 1 FROM data.{quote(key[0])} GROUP BY {names} HAVING count(*) > 1 LIMIT 1") is None
+        return self.one_partner[key]
+
+    def _reconcile(self, index: int, rule: Rule) -> None:
+        assert rule.reconcile is not None
+        if not self._guarded([index], f"CREATE OR REPLACE TEMP TABLE _groups AS {compile_groups(rule)}"):
+            return
+        self.judged[index] = int(self.engine.one("SELECT count(*) FROM _groups"))
+        self.engine.execute(f"INSERT INTO _group_hits SELECT {index}, _key, _left, _right FROM _groups WHERE abs(_left - _right) > {rule.reconcile.tolerance!r}")
+        self.engine.execute("DROP TABLE _groups")
+
+    def _guarded(self, indexes: list[int], sql: str) -> bool:
+        """Run a statement; what breaks is noted for `indexes`. Returns whether it ran."""
+        import duckdb
+
+        try:
+            self.engine.execute(sql)
+        except duckdb.Error as error:
+            _raise_if_the_machine_failed(error)
+            self.broken.update(dict.fromkeys(indexes, type(error).__name__))
+            return False
+        return True
+
+    def outcome(self, index: int) -> RuleOutcome:
+        """What became of one rule."""
+        rule = self.rules[index]
+        if index in self.skipped:
+            outcome, reason = "skipped", self.skipped[index]
+        elif index in self.broken:
+            outcome, reason = "errored", self.broken[index]
+        else:
+            outcome, reason = ("failed" if self.failed[index] else "passed"), ""
+        judged = 0 if reason else self.judged.get(index, 0)
+        return RuleOutcome(rule.id, rule.family, rule.severity, rule.table, outcome, judged, self.failed[index], reason)  # type: ignore[arg-type]
 
 
-def _guarded(engine: Engine, sql: str, index: int, broken: dict[int, str]) -> None:
-    import duckdb
-
-    try:
-        engine.execute(sql)
-    except duckdb.Error as error:
-        _raise_if_the_machine_failed(error)
-        broken[index] = type(error).__name__
+def _absence(rule: Rule, absent: Mapping[str, str]) -> str:
+    return "; ".join(f"{table} is not delivered: {absent[table]}" for table in sorted(rule.tables() & absent.keys()))
 
 
 def _raise_if_the_machine_failed(error: Exception) -> None:
@@ -102,66 +221,6 @@ def _raise_if_the_machine_failed(error: Exception) -> None:
 
     if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InterruptException)):
         raise error
-
-
-def _register_rules(engine: Engine, rules: Sequence[Rule]) -> None:
-    import pyarrow as pa
-
-    columns = {
-        "_rule": pa.array(range(len(rules)), pa.int32()),
-        "rule": pa.array([r.id for r in rules], pa.string()), "severity": pa.array([r.severity for r in rules], pa.string()),
-        "family": pa.array([r.family for r in rules], pa.string()), "item": pa.array([r.item for r in rules], pa.string()),
-        "expectation": pa.array([r.expectation() for r in rules], pa.string()),
-        "message_zh": pa.array([r.message.get("zh", "") for r in rules], pa.string()),
-        "message_en": pa.array([r.message.get("en", "") for r in rules], pa.string()),
-    }
-    engine.connection.register("_rules_arrow", pa.table(columns))
-    engine.execute("CREATE OR REPLACE TEMP TABLE _rules AS SELECT * FROM _rules_arrow")
-    engine.connection.unregister("_rules_arrow")
-
-
-def shown_item(table: Table, code: str, show: Show) -> str:
-    """SQL text of an item as people may see it: private items masked, dates and numbers as text."""
-    item = table.by_code[code]
-    text = f"CAST({own_column(code)} AS VARCHAR)"
-    return show(item, text) if item.privacy else text
-
-
-def key_sql(table: Table, show: Show) -> str:
-    """SQL of a row's business key, its parts joined by '|'."""
-    return "concat_ws('|', " + ", ".join(shown_item(table, item.code, show) for item in table.key_items) + ")"
-
-
-def _findings_sql(standard: Standard, table: Table, rules: Sequence[Rule], show: Show) -> str:
-    item_cases, expected_cases = [], []
-    for index, rule in enumerate(rules):
-        if rule.item in table.by_code and not table.by_code[rule.item].assigned:
-            item_cases.append(f"WHEN {index} THEN {shown_item(table, rule.item, show)}")
-        if rule.expected is not None and rule.kind == "row":
-            private = [table.by_code[c] for c in rule.expected.columns if c in table.by_code and table.by_code[c].privacy]
-            sql = rule.expected.sql(own_column)
-            # What was expected may fail to compute for a row; the finding stands all the same.
-            text = f"CAST({sql if rule.expected.code_tables else f'TRY({sql})'} AS VARCHAR)"
-            expected_cases.append(f"WHEN {index} THEN {show(private[0], text) if private else text}")
-    value = f"CASE h._rule {' '.join(item_cases)} END" if item_cases else "NULL"
-    expected = f"CASE h._rule {' '.join(expected_cases)} END" if expected_cases else "CAST(NULL AS VARCHAR)"
-    branch = branch_item(table)
-    names = literal(table.code)
-    return (
-        f"SELECT r.rule, r.severity, r.family, {names} AS \"table\", {key_sql(table, show)} AS key, r.item, {value} AS value, "
-        f"coalesce({expected}, r.expectation) AS expected, CAST(NULL AS VARCHAR) AS difference, "
-        f"{own_column(branch) if branch else 'NULL'} AS branch, t._src_system AS source_system, t._src_table AS source_table, "
-        f"t._src_key AS source_key, t._row AS \"row\", r.message_zh, r.message_en "
-        f"FROM _hits AS h JOIN _rules AS r ON r._rule = h._rule JOIN data.{quote(table.code)} AS t ON t._row = h._row "
-        f"UNION ALL SELECT r.rule, r.severity, r.family, {names}, g._key, r.item, {_amount('g._left')}, {_amount('g._right')}, "
-        f"{_amount('g._left - g._right')}, CAST(NULL AS VARCHAR), NULL, NULL, NULL, NULL, r.message_zh, r.message_en "
-        f"FROM _group_hits AS g JOIN _rules AS r ON r._rule = g._rule ORDER BY rule, key, \"row\""
-    )
-
-
-def _amount(sql: str) -> str:
-    """A sum as text: two places, more only where they say something."""
-    return f"CASE WHEN {sql} = round({sql}, 2) THEN CAST(CAST({sql} AS DECIMAL(38,2)) AS VARCHAR) ELSE CAST({sql} AS VARCHAR) END"
 
 
 def summarise(outcomes: Iterable[RuleOutcome]) -> dict[str, int]:

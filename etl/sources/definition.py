@@ -40,7 +40,10 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table of a core system. `required_rows`: an empty table is an error (default: it may be empty)."""
+    """A table of a core system. `required_rows`: an empty table is an error (default: it may be empty).
+
+    `department` answers for what is wrong in it, where that is not the system's own.
+    """
 
     name: str
     title: dict[str, str]
@@ -48,6 +51,7 @@ class SourceTable:
     columns: tuple[SourceColumn, ...]
     required_rows: bool = False
     line: int = 0
+    department: str = ""
 
     @cached_property
     def by_name(self) -> dict[str, SourceColumn]:
@@ -63,13 +67,17 @@ class SourceTable:
 
 @dataclass(frozen=True)
 class SourceSystem:
-    """A core system. `schema` is the database schema its tables live in, where that is not the connection's own."""
+    """A core system. `schema` is the database schema its tables live in, where that is not the connection's own.
+
+    `department` is who answers for its records, as the company calls it.
+    """
 
     name: str
     title: dict[str, str]
     tables: dict[str, SourceTable]
     schema: str | None = None
     note: str = ""
+    department: str = ""
     path: Path | None = field(default=None, compare=False)
 
 

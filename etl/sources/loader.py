@@ -12,8 +12,8 @@ from etl.packs.yamlfile import YamlDocument, read_yaml
 from etl.sources.definition import COLUMN_TYPES, LINEAGE, SourceColumn, SourceSystem, SourceTable
 from etl.sources.errors import SourceUnknown
 
-SYSTEM_KEYS = ("system", "name", "note", "schema", "tables")
-TABLE_KEYS = ("table", "name", "note", "key", "columns", "required_rows")
+SYSTEM_KEYS = ("department", "system", "name", "note", "schema", "tables")
+TABLE_KEYS = ("department", "table", "name", "note", "key", "columns", "required_rows")
 COLUMN_KEYS = ("name", "type", "length", "precision", "scale", "nullable", "note")
 LANGUAGES = ("zh", "en")
 MAX_PRECISION = 38
@@ -75,7 +75,7 @@ def _read_system(folder: Path, errors: list[EastboundError]) -> SourceSystem | N
     if len(errors) > before:
         return None
     return SourceSystem(name=folder.name, title=_texts(data.get("name")), tables=tables, schema=data.get("schema"),
-                        note=str(data.get("note") or ""), path=document.path)
+                        note=str(data.get("note") or ""), department=_plain_text(document, (), data, errors), path=document.path)
 
 
 def _table(document: YamlDocument, index: int, raw: Any, errors: list[EastboundError]) -> SourceTable | None:
@@ -104,7 +104,16 @@ def _table(document: YamlDocument, index: int, raw: Any, errors: list[EastboundE
     if not isinstance(raw.get("required_rows", False), bool):
         errors.append(document.broken(*at, "required_rows", zh="required_rows 应为 true 或 false", en="required_rows must be true or false"))
     return SourceTable(name=name, title=_texts(raw.get("name")), key=key, columns=tuple(columns.values()),
-                       required_rows=bool(raw.get("required_rows", False)), line=document.line(*at))
+                       required_rows=bool(raw.get("required_rows", False)), line=document.line(*at),
+                       department=_plain_text(document, at, raw, errors))
+
+
+def _plain_text(document: YamlDocument, at: tuple, raw: dict, errors: list[EastboundError]) -> str:
+    value = raw.get("department")
+    if value is None or (isinstance(value, str) and value.strip()):
+        return (value or "").strip()
+    errors.append(document.broken(*at, "department", zh="department 应写部门名称", en="department should be the name of a department"))
+    return ""
 
 
 def _column(document: YamlDocument, at: tuple, table: str, raw: Any, errors: list[EastboundError]) -> SourceColumn | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
+from evaluator import ARROW
 from small_standard import NAME, load, write_pack
 
 from etl.engines import Engine, open_engine
@@ -16,9 +17,6 @@ from etl.rules.definition import Rule, RuleOutcome
 from etl.rules.loader import load_rules
 from etl.rules.run import check_table, plain
 from etl.standard import Standard, Table
-
-ARROW = {"text": lambda item: pa.string(), "integer": lambda item: pa.int64(), "date": lambda item: pa.date32(),
-         "decimal": lambda item: pa.decimal128(max(item.length, item.scale + 1), item.scale)}
 
 
 @pytest.fixture(scope="session")
