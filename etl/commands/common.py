@@ -25,6 +25,11 @@ def packs_option(function: Callable) -> Callable:
                         help=say("外部规范包目录，可多次给出", "folder with packs from outside; may be given several times"))(function)
 
 
+def jurisdiction_option(function: Callable) -> Callable:
+    return click.option("--jurisdiction", default=None, metavar="CODE",
+                        help=say("同时采用该监管辖区的地方规则，如 440300", "with the local rules of this jurisdiction, e.g. 440300"))(function)
+
+
 def format_option(*formats: str, default: str = "table") -> Callable:
     return click.option("--format", "form", default=default, show_default=True, type=click.Choice(["table", "json", *formats]),
                         help=say("输出格式", "output format"))
@@ -104,7 +109,7 @@ def echo_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
 
 STAGE_NAMES = {
     "extract": ("取数", "extract"), "standardise": ("标准化", "standardise"), "check": ("检核", "check"), "mask": ("脱敏", "mask"),
-    "write": ("写文件", "write"), "seal": ("封包", "seal"), "demo": ("演示数据", "demo"),
+    "write": ("写文件", "write"), "seal": ("封包", "seal"), "demo": ("演示数据", "demo"), "impact": ("变更影响", "impact"),
 }
 
 

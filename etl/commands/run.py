@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from etl.commands.common import DateParam, ProgressPrinter, command, echo_json, format_option, packs_option, workspace_option
+from etl.commands.common import DateParam, ProgressPrinter, command, echo_json, format_option, jurisdiction_option, packs_option, workspace_option
 from etl.language import say
 
 
@@ -24,22 +24,25 @@ def _run_options(function: Callable) -> Callable:
         click.option("--quiet", "-q", is_flag=True, help=say("不显示进度", "no progress")),
     ]):
         function = option(function)
-    return format_option()(packs_option(workspace_option(function)))
+    return format_option()(packs_option(jurisdiction_option(workspace_option(function))))
 
 
 @command(zh="从核心系统取数，映射、检核、脱敏、写文件，经独立复核后封包。", en="Extract, map, check, mask, write, and seal after an independent re-read.",
          examples=["eastbound run --standard east_life_2020 --period 2026-10",
-                   "eastbound run -s east_life_2020 -p 2026-10 --report-date 2026-11-15 --format json"])
+                   "eastbound run -s east_life_2020 -p 2026-10 --report-date 2026-11-15 --format json",
+                   "eastbound run -s east_life_2020 -p 2026-10 --jurisdiction 440300"])
 @_run_options
-def run(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None, quiet: bool) -> int:
-    return _start(workspace, packs, form, standards, period, report_date, memory, quiet, "seal")
+def run(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None,
+        jurisdiction: str | None, quiet: bool) -> int:
+    return _start(workspace, packs, form, standards, period, report_date, memory, jurisdiction, quiet, "seal")
 
 
 def _stage_command(stage: str, zh: str, en: str) -> click.Command:
     @command(stage, zh=zh, en=en, examples=[f"eastbound {stage} --standard east_life_2020 --period 2026-10", "eastbound resume RUN"])
     @_run_options
-    def call(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None, quiet: bool) -> int:
-        return _start(workspace, packs, form, standards, period, report_date, memory, quiet, stage)
+    def call(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None,
+             jurisdiction: str | None, quiet: bool) -> int:
+        return _start(workspace, packs, form, standards, period, report_date, memory, jurisdiction, quiet, stage)
 
     return call
 
@@ -71,7 +74,7 @@ def resume(workspace: Path, form: str, run_id: str, until: str, quiet: bool) -> 
 
 
 def _start(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None,
-           quiet: bool, until: str) -> int:
+           jurisdiction: str | None, quiet: bool, until: str) -> int:
     from etl.packs.roots import PackRoots
     from etl.pipeline import RunRequest, start_run
     from etl.pipeline.road import today
@@ -81,10 +84,16 @@ def _start(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[
 
     opened, chosen = Workspace.open(workspace), Period.parse(period)
     roots = PackRoots.of(*opened.packs, *packs)
-    # All names are looked up before the first run begins, and an edition that two names stand for is run once.
+    # All names, the jurisdiction's too, are looked up before the first run begins, and an edition that two names stand for is run once.
     editions = list(dict.fromkeys(edition_on(name, chosen.end, roots) for name in standards))
+    if jurisdiction is not None:
+        from etl.rules.overlays import overlay_folder
+
+        for edition in editions:
+            overlay_folder(edition, jurisdiction, roots)
     with ProgressPrinter(quiet or form == "json") as progress:
-        runs = [start_run(opened, RunRequest(edition, chosen, report_date or today(), memory), packs=packs, progress=progress, until=until).run for edition in editions]
+        runs = [start_run(opened, RunRequest(edition, chosen, report_date or today(), memory, jurisdiction), packs=packs, progress=progress, until=until).run
+                for edition in editions]
     return _show(opened, runs, form)
 
 

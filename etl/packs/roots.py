@@ -8,6 +8,9 @@ from pathlib import Path
 
 from etl.errors import EastboundError
 
+# Files beside the rules of the tables that hold something else.
+NOT_RULES = ("figures.yaml", "profiles.yaml", "reconciliations.yaml")
+
 
 class PackRootMissing(EastboundError):
     zh = "{path} 不是规范包目录：其中应有 mappings/ 或 validation_rules/ 子目录"
@@ -50,7 +53,19 @@ class PackRoots:
         return self.folders("mappings", "standards").get(name)
 
     def rules(self, standard: str) -> Path | None:
-        return self.folders("validation_rules").get(standard)
+        """The folder of a standard's rules. A root that has only local overlays for it adds to the others and replaces none."""
+        found = [root / "validation_rules" / standard for root in self.roots]
+        found = [folder for folder in found if folder.is_dir() and (not (folder / "local").is_dir() or any(folder.glob("*.yaml")))]
+        return found[-1] if found else None
+
+    def overlays(self, standard: str) -> dict[str, Path]:
+        """Folders of local rules by jurisdiction."""
+        return self.folders("validation_rules", standard, "local")
 
     def sources(self) -> dict[str, Path]:
         return self.folders("mappings", "sources")
+
+
+def rule_files(folder: Path) -> list[Path]:
+    """The files of a standard's rule folder that hold the rules of one table each."""
+    return [path for path in sorted(folder.glob("*.yaml")) if path.name not in NOT_RULES]

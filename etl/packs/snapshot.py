@@ -26,7 +26,10 @@ def pack_files(roots: PackRoots, standard: str) -> dict[str, Path]:
                 files[name] = path
     rules = roots.rules(standard)
     if rules:
-        files.update(_files(rules, f"validation_rules/{standard}"))
+        base = f"validation_rules/{standard}"
+        files.update({name: path for name, path in _files(rules, base).items() if not name.startswith(f"{base}/local/")})
+    for jurisdiction, overlay in roots.overlays(standard).items():
+        files.update(_files(overlay, f"validation_rules/{standard}/local/{jurisdiction}"))
     return dict(sorted(files.items()))
 
 

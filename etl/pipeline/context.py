@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from etl.mapping.definition import MappingSet
     from etl.privacy.keys import Keyring
     from etl.privacy.vault import Vault
+    from etl.profiles.definition import ExpectationSet
     from etl.rules.definition import Rule
 
 # (stage, table or system, event, numbers): event is 'start', 'rows' or 'done'.
@@ -42,15 +43,16 @@ class NoMapping(EastboundError):
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to run. `report_date` is the date inside the serial numbers."""
+    """What to run. `report_date` is the date inside the serial numbers; `jurisdiction` whose local rules count as well."""
 
     standard: str
     period: Period
     report_date: date
     memory: str | None = None
+    jurisdiction: str | None = None
 
     def options(self) -> dict[str, Any]:
-        return {"memory": self.memory}
+        return {"memory": self.memory, "jurisdiction": self.jurisdiction}
 
 
 def silent(*_: Any) -> None:
@@ -96,13 +98,29 @@ class RunContext:
         return mappings
 
     @cached_property
-    def rules(self) -> list[Rule]:
-        """Derived and authored rules in force on the last day of the period."""
+    def _all_rules(self) -> list[Rule]:
         from etl.rules.derived import all_rules
         from etl.rules.loader import load_rules, rules_within
 
-        rules = all_rules(self.standard, rules_within(self.standard, load_rules(self._whole_standard, self.roots)))
-        return [rule for rule in rules if rule.in_force(self.request.period.end)]
+        authored = load_rules(self._whole_standard, self.roots, jurisdiction=self.request.jurisdiction)
+        return [rule for rule in all_rules(self.standard, rules_within(self.standard, authored)) if rule.in_force(self.request.period.end)]
+
+    @cached_property
+    def rules(self) -> list[Rule]:
+        """Derived and authored rules in force on the last day of the period, without those that the jurisdiction silenced."""
+        return [rule for rule in self._all_rules if not rule.silenced]
+
+    @cached_property
+    def silenced(self) -> list[Rule]:
+        """Rules that the jurisdiction of the run silenced: not run, and listed as such."""
+        return [rule for rule in self._all_rules if rule.silenced]
+
+    @cached_property
+    def expectations(self) -> ExpectationSet:
+        """What the pack expects of the profiles of tables and items in force on the last day of the period."""
+        from etl.profiles.loader import expectations_within, load_expectations
+
+        return expectations_within(self.standard, load_expectations(self._whole_standard, self.roots))
 
     @cached_property
     def company(self) -> Company:
@@ -110,7 +128,7 @@ class RunContext:
 
     def take_packs(self, other: RunContext) -> None:
         """Use what `other` has loaded from the same packs."""
-        for name in ("standard", "systems", "mappings", "rules", "company"):
+        for name in ("standard", "systems", "mappings", "_all_rules", "rules", "expectations", "company"):
             if name in other.__dict__:
                 self.__dict__[name] = other.__dict__[name]
 

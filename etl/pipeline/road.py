@@ -65,7 +65,7 @@ def start_run(workspace: Workspace, request: RunRequest, *, packs: Sequence[str]
         _lay_down_dead_runs(workspace, ledger, request)
         # Load everything before anything is noted: a broken pack is the caller's to mend, not a failed run.
         probe = _context(workspace, request, "", ledger, roots, progress, vault=False)
-        _ = (probe.standard, probe.mappings, probe.rules, probe.company)
+        _ = (probe.standard, probe.mappings, probe.rules, probe.expectations, probe.company)
         validate_masking(probe.standard)
         # Over several days the events of a policy would run into one transaction.
         if probe.standard.frequency == "daily" and request.period.start != request.period.end:

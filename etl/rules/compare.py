@@ -11,10 +11,11 @@ from etl.standard.definition import Standard
 
 def rule_texts(standard: Standard, rules: Iterable[Rule]) -> dict[str, dict[str, Any]]:
     """{id without the standard's prefix: {field: text}}: what a rule checks and says, not where it stands in its file."""
-    return {rule.id.removeprefix(f"{standard.prefix}-"): _texts(rule) for rule in rules}
+    return {rule.id.removeprefix(f"{standard.prefix}-"): texts_of(rule) for rule in rules}
 
 
-def _texts(rule: Rule) -> dict[str, Any]:
+def texts_of(rule: Rule) -> dict[str, Any]:
+    """What a rule checks and says, {field: text}; '' where it has none of it."""
     relation = ""
     if rule.relation:
         on = ", ".join(f"{own} = {rule.relation.to}.{other}" for own, other in rule.relation.on.items())

@@ -77,6 +77,15 @@ class Rule:
     effective_to: date | None = None
     examples_pass: tuple[Any, ...] = ()
     examples_fail: tuple[Any, ...] = ()
+    # Day of the last change; the jurisdiction whose overlay added, tightened or silenced the rule.
+    changed: date | None = None
+    jurisdiction: str | None = None
+    # Why and on what basis an overlay silenced it: {zh, en, basis}. It is listed, and not run.
+    silenced: dict[str, str] | None = None
+    # Rules of the same table that must pass before this one can say anything.
+    requires: tuple[str, ...] = ()
+    # Who answers for its findings, where that is not the owner of the source table.
+    department: str = ""
     path: str = ""
     line: int = 0
 

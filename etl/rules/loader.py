@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from etl.errors import EastboundError, raise_problems
 from etl.expressions import Expression, ExpressionBroken, Scope, parse_expression
 from etl.expressions.parse import FAMILIES as TYPE_FAMILIES
-from etl.packs.roots import PackRoots
+from etl.packs.roots import PackRoots, rule_files
 from etl.packs.shape import Shape, hint
 from etl.packs.yamlfile import read_yaml
 from etl.rules.definition import FAMILIES, Reconcile, Relation, Rule, Side
@@ -18,30 +19,69 @@ from etl.standard.definition import Standard, Table
 
 RULE_KEYS = {
     "id", "official_id", "family", "when", "expect", "expected", "severity", "message", "basis", "effective", "examples",
-    "relation", "unique", "reconcile", "note",
+    "relation", "unique", "reconcile", "requires", "department", "changed", "note",
 }
+FILE_KEYS = ("table", "changed", "rules", "tighten", "silence", "note")
 
 
-def load_rules(standard: Standard, roots: PackRoots | None = None, tables: set[str] | None = None) -> list[Rule]:
-    """All authored rules of a standard, in file order. Raises PackFileBroken or Problems."""
-    folder = (roots or PackRoots.of()).rules(standard.name)
-    return load_rule_folder(folder, standard, tables) if folder else []
+def load_rules(standard: Standard, roots: PackRoots | None = None, tables: set[str] | None = None, jurisdiction: str | None = None) -> list[Rule]:
+    """All authored rules of a standard, in file order; with those of a jurisdiction's overlay where one is named.
+
+    Raises PackFileBroken, Problems or OverlayUnknown.
+    """
+    roots = roots or PackRoots.of()
+    folder = roots.rules(standard.name)
+    rules = load_rule_folder(folder, standard, tables) if folder else []
+    if jurisdiction is None:
+        return rules
+    from etl.rules.overlays import overlaid
+
+    return overlaid(rules, standard, jurisdiction, roots, tables)
 
 
 def load_rule_folder(folder: Path, standard: Standard, tables: set[str] | None = None) -> list[Rule]:
     """Load the rule files of one folder (see `load_rules`)."""
     errors: list[EastboundError] = []
     rules: dict[str, Rule] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    requiring: list[tuple[Shape, int, Rule]] = []
+    for path in rule_files(folder):
         if tables and path.stem not in tables:
             continue
         shape = Shape(read_yaml(path), errors)
+        for key in ("tighten", "silence"):
+            if isinstance(shape.document.data, dict) and key in shape.document.data:
+                shape.fault(key, zh=f"{key} 只能写在 local/<辖区代码>/ 下的文件中；此处请直接修改规则", en=f"{key} belongs in a file below local/<jurisdiction>/; here, change the rule itself")
         for index, rule in _file(shape, standard):
             if rule.id in rules:
                 shape.fault("rules", index, "id", zh=f"规则编号 {rule.id} 重复，另见 {rules[rule.id].path}", en=f"rule id {rule.id} appears twice; see {rules[rule.id].path}")
             rules[rule.id] = rule
+            if rule.requires:
+                requiring.append((shape, index, rule))
+    for shape, index, rule in requiring:
+        check_requirements(shape, index, rule, rules, standard)
     raise_problems(errors)
     return list(rules.values())
+
+
+def check_requirements(shape: Shape, index: int, rule: Rule, rules: dict[str, Rule], standard: Standard) -> None:
+    """What a rule requires must be rules of its table, authored or derived, and lead back to no rule that requires it."""
+    from etl.rules.derived import derived_rules
+
+    derived = {r.id for r in derived_rules(standard, standard.tables[rule.table])}
+    own = {r.id for r in rules.values() if r.table == rule.table} | derived
+    for name in rule.requires:
+        if name not in own:
+            zh, en = hint(name, own)
+            shape.fault("rules", index, "requires", zh=f"表 {rule.table} 没有规则 {name}{zh}", en=f"table {rule.table} has no rule {name}{en}")
+    seen, ahead = set(), list(rule.requires)
+    while ahead:
+        name = ahead.pop()
+        if name == rule.id:
+            shape.fault("rules", index, "requires", zh=f"{rule.id} 绕一圈又依赖自己", en=f"{rule.id} requires itself in a circle")
+            return
+        if name in rules and name not in seen:
+            seen.add(name)
+            ahead += rules[name].requires
 
 
 def rules_within(standard: Standard, rules: Sequence[Rule]) -> list[Rule]:
@@ -58,8 +98,16 @@ def item_scope(table: Table, standard: Standard, extra: dict[str, str] | None = 
     return Scope(columns, frozenset(standard.codes), aggregates=aggregates)
 
 
-def _file(shape: Shape, standard: Standard) -> Iterator[tuple[int, Rule]]:
-    data = shape.root(("table", "rules", "note"))
+def partner_scope(table: Table, standard: Standard, relation: Relation) -> Scope:
+    """The columns that the expectation of a relation of `table` may use."""
+    target = item_scope(standard.tables[relation.to], standard)
+    extra = {name: e.family for name, e in relation.aggregate.items()} or {f"{relation.to}.{name}": family for name, family in target.columns.items()}
+    return item_scope(table, standard, extra)
+
+
+def _file(shape: Shape, standard: Standard, jurisdiction: str | None = None) -> Iterator[tuple[int, Rule]]:
+    data = shape.root(FILE_KEYS)
+    changed = shape.day(data.get("changed"), "changed")
     code = shape.text(data.get("table"), "table")
     table = standard.tables.get(code)
     if table is None:
@@ -71,16 +119,17 @@ def _file(shape: Shape, standard: Standard) -> Iterator[tuple[int, Rule]]:
             shape.fault("rules", index, zh="规则缺少 id", en="a rule without id")
             continue
         before = len(shape.errors)
-        rule = _Reader(shape, ("rules", index), raw, table, standard).rule()
+        rule = RuleReader(shape, ("rules", index), raw, table, standard, changed, jurisdiction).rule()
         if rule and len(shape.errors) == before:
             yield index, rule
 
 
-class _Reader:
-    """Reads one rule; `at` is its place in the file."""
+class RuleReader:
+    """Reads one rule; `at` is its place in the file, `changed` the day that the file gives for its rules."""
 
-    def __init__(self, shape: Shape, at: tuple, raw: dict, table: Table, standard: Standard) -> None:
+    def __init__(self, shape: Shape, at: tuple, raw: dict, table: Table, standard: Standard, changed: date | None = None, jurisdiction: str | None = None) -> None:
         self.shape, self.at, self.raw, self.table, self.standard = shape, at, raw, table, standard
+        self.changed, self.jurisdiction = changed, jurisdiction
         self.id = str(raw["id"])
         self.own = item_scope(table, standard)
 
@@ -128,13 +177,16 @@ class _Reader:
         effective = self.shape.mapping(raw.get("effective"), *self.at, "effective")
         self.shape.keys(effective, ("from", "to"), *self.at, "effective")
         examples = self.examples(kind)
+        requires = self.shape.names(raw.get("requires"), *self.at, "requires") if raw.get("requires") is not None else ()
         return Rule(
             id=self.id, table=self.table.code, item=item, family=family, severity=raw.get("severity"), message=message,
             when=self.parse(raw.get("when"), self.own, "when"), expect=self.parse(raw.get("expect"), scope, "expect"),
             expected=self.parse(raw.get("expected"), scope, "expected", expect=None), relation=relation, unique=unique, reconcile=reconcile,
+            requires=requires, department=self.shape.text(raw.get("department"), *self.at, "department"),
             basis=self.shape.text(raw.get("basis"), *self.at, "basis"), official_id=self.shape.text(raw.get("official_id"), *self.at, "official_id") or None,
             effective_from=self.shape.day(effective.get("from"), *self.at, "effective", "from"),
             effective_to=self.shape.day(effective.get("to"), *self.at, "effective", "to"),
+            changed=self.shape.day(raw.get("changed"), *self.at, "changed") or self.changed, jurisdiction=self.jurisdiction,
             examples_pass=examples["pass"], examples_fail=examples["fail"], path=str(self.shape.document.path), line=self.shape.document.line(*self.at),
         )
 
@@ -145,8 +197,11 @@ class _Reader:
             self.fault("family", zh=f"未知规则类别 {family}，应为 {'、'.join(FAMILIES)}{zh}", en=f"family {family} is not one of {', '.join(FAMILIES)}{en}")
             return None
         match = re.fullmatch(r"([A-Z0-9]+)-([A-Za-z0-9_]+)-([A-Za-z0-9_]+)-([A-Z]{2})-(\d{2,})", self.id)
-        if not match or match[1] != self.standard.prefix or match[2] != self.table.code or match[4] != FAMILIES[family]:
-            wanted = f"{self.standard.prefix}-{self.table.code}-<item>-{FAMILIES[family]}-<nn>"
+        # A local rule's number begins with the jurisdiction, so that no two packs ever give one id to different rules.
+        local = self.jurisdiction or ""
+        if (not match or match[1] != self.standard.prefix or match[2] != self.table.code or match[4] != FAMILIES[family]
+                or (local and not re.fullmatch(rf"{local}\d\d", match[5]))):
+            wanted = f"{self.standard.prefix}-{self.table.code}-<item>-{FAMILIES[family]}-{local}<nn>"
             self.fault("id", zh=f"规则编号应形如 {wanted}", en=f"the rule's id should read {wanted}")
             return None
         if match[3] not in self.table.by_code:
@@ -215,9 +270,8 @@ class _Reader:
                 aggregates[str(name)] = value
         if raw.get("aggregate") and self.raw.get("expect") is None:
             self.fault(zh="有 aggregate 时需有 expect", en="an aggregate relation needs expect")
-        extra = {name: e.family for name, e in aggregates.items()} or {f"{target.code}.{name}": family for name, family in partner.columns.items()}
-        where = self.parse(raw.get("to_where"), partner, "relation", "to_where")
-        return Relation(target.code, on, where, aggregates), item_scope(self.table, self.standard, extra)
+        relation = Relation(target.code, on, self.parse(raw.get("to_where"), partner, "relation", "to_where"), aggregates)
+        return relation, partner_scope(self.table, self.standard, relation)
 
     def reconcile(self) -> Reconcile | None:
         raw = self.shape.mapping(self.raw["reconcile"], *self.at, "reconcile")

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from etl.errors import EastboundError, raise_problems
+from etl.packs.roots import rule_files
 from etl.packs.shape import Shape, hint
 from etl.packs.yamlfile import _Constructor, read_yaml
 from etl.rules.definition import FAMILIES
@@ -88,7 +89,7 @@ def carry_rules(like: Standard, source: Path | None, target: Standard, folder: P
         reading.note(f"{folder.name} 已有检核规则，未改动", f"{folder.name} has check rules already; they were left as they are")
         return ImportedRules(folder, notes=reading.notes)
     files: dict[str, str] = {}
-    for path in sorted(source.glob("*.yaml")) if source else ():
+    for path in rule_files(source) if source else ():
         text = re.sub(rf"\b{re.escape(like.prefix)}-(?=[A-Za-z0-9_]+-)", f"{target.prefix}-", path.read_text(encoding="utf-8"))
         with tempfile.TemporaryDirectory(prefix="eastbound-rules-") as scratch:
             copy = Path(scratch) / path.name

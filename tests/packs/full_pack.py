@@ -99,14 +99,79 @@ format: {kind: delimited, encoding: utf-8, separator: "|", line_end: "\\n", head
          file_name: "{table}.txt", folder: "{company}"}
 """,
     f"{PLAIN}/tables/A.yaml": "table: A\nname: 表\nitems:\n  - {code: K, type: date, key: true}\n",
+    f"{PLAIN}/tables/B.yaml": """\
+table: B
+name: 表二
+items:
+  - {code: K, type: date, key: true, required: true}
+  - {code: M, type: text, length: 10, codes: M}
+  - {code: N, type: decimal, length: 10, scale: 2}
+""",
+    f"{PLAIN}/codes/index.yaml": "tables:\n  M: {name: {zh: 机构, en: Branches}}\n",
+    f"{PLAIN}/codes/M.csv": CODE_HEAD + "1,某机构,,,,G\n",
+    "validation_rules/plain_2026/figures.yaml": """\
+note: {zh: 备注, en: a note}
+dimensions:
+  branch: {name: {zh: 机构, en: Branch}, table: B, key: M, text: M}
+  channel: {name: {zh: 渠道, en: Channel}, codes: M}
+  product: {name: {zh: 产品, en: Product}}
+rows:
+  money:
+    from: B
+    joins: {A: {"on": {K: K}, where: K IS NOT NULL}}
+    date: K
+    where: N > 0
+    once_per: [K]
+    by: {branch: M, channel: M, product: M}
+    runs: [previous, current]
+    note: {zh: 备注, en: a note}
+figures:
+  - {id: premium, name: {zh: 保费, en: Premium}, definition: {zh: 保费之和, en: Sum of premiums}, unit: yuan, period: flow, basis: by hand (G),
+     rows: money, value: sum(N), where: "M = '1'", group: money, note: {zh: 备注, en: a note}}
+  - {id: share, name: {zh: 占比, en: Share}, definition: {zh: 占比, en: Share}, unit: percent, period: closing, formula: premium * 100 / premium}
+""",
+    "validation_rules/plain_2026/reconciliations.yaml": """\
+note: {zh: 备注, en: a note}
+reconciliations:
+  - id: lines
+    kind: rows
+    name: {zh: 行, en: Rows}
+    definition: {zh: 逐行, en: Row by row}
+    basis: by hand (G)
+    tolerance: {absolute: 0.01, relative: 0.5}
+    left: {from: B, run: previous, joins: {A: {"on": {K: K}, where: K IS NOT NULL}}, date: K, where: N > 0, once_per: [K], key: [M], amount: N}
+    right:
+      - {standard: plain_2026, from: A, date: K, key: [K]}
+    note: {zh: 备注, en: a note}
+  - id: members
+    kind: figures
+    name: {zh: 指标, en: Figures}
+    definition: {zh: 指标, en: Figures}
+    left: {figure: premium, run: previous}
+    right: {figure: premium}
+    by: branch
+  - id: summary
+    kind: workbook
+    name: {zh: 汇总表, en: Summary}
+    definition: {zh: 汇总表, en: Summary}
+    sheets:
+      - {sheet: 汇总, factor: 10000, cells: {C4: premium}, header_row: 3, first_row: 4, member: 机构, by: branch, columns: {保费: premium}, skip: [合计]}
+  - id: outcomes
+    kind: rules
+    name: {zh: 规则, en: Rules}
+    definition: {zh: 规则, en: Rules}
+    rules: {family: reconciliation, ids: [PL26-A-K-RC-01]}
+""",
     f"{SOURCE}/source.yaml": """\
 system: core
 name: {zh: 核心, en: Core}
+department: 运营部
 schema: public
 note: a note
 tables:
   - table: Pol
     name: {zh: 保单, en: Policies}
+    department: 契约部
     note: a note
     key: [No]
     required_rows: true
@@ -137,6 +202,7 @@ branches:
     f"{SOURCE}/plain_2026/A.yaml": "standard: plain_2026\ntable: A\nabsent: {zh: 没有, en: not kept}\n",
     f"{RULES}/BD.yaml": """\
 table: BD
+changed: 2026-01-01
 note: {zh: 备注, en: a note}
 rules:
   - id: FU26-BD-BF-CI-01
@@ -147,8 +213,11 @@ rules:
     expected: "'0'"
     severity: error
     message: {zh: 保费不得为负, en: A premium is not negative}
+    requires: [FU26-BD-UNQ]
+    department: 精算部
     basis: by hand (G)
     effective: {from: 2026-01-01, to: null}
+    changed: 2026-02-01
     examples: {pass: [{BDH: a, BF: 0}], fail: [{BDH: a, BF: -0.01}]}
     note: {zh: 备注, en: a note}
   - id: FU26-BD-SJ-RL-01
@@ -173,6 +242,49 @@ rules:
     severity: error
     message: {zh: 不等, en: Not equal}
     examples: {pass: [{BD: [{BDH: a, BF: 2}]}], fail: [{BD: [{BDH: a, BF: 1}]}]}
+""",
+    f"{RULES}/local/310000/BD.yaml": """\
+table: BD
+changed: 2026-03-01
+rules:
+  - id: FU26-BD-ZT-CR-31000001
+    family: conditional_required
+    expect: ZT IS NOT NULL
+    severity: error
+    message: {zh: 状态必填, en: A state is required}
+    examples: {pass: [{BDH: a, ZT: 有效}], fail: [{BDH: a}]}
+tighten:
+  - id: FU26-BD-SJ-RL-01
+    severity: error
+    expect: SJ IS NOT NULL
+    message: {zh: 上级保单应唯一, en: One parent is wanted}
+    basis: by hand (G)
+    changed: 2026-03-02
+    examples: {pass: [{BD: [{BDH: a, SJ: a, BF: 1}]}], fail: [{BD: [{BDH: a, SJ: c, BF: 1}]}]}
+    note: {zh: 备注, en: a note}
+  - id: FU26-BD-BF-RC-01
+    tolerance: 0
+    basis: by hand (G)
+    examples: {pass: [{BD: [{BDH: a, BF: 2}]}], fail: [{BD: [{BDH: a, BF: 0.01}]}]}
+silence:
+  - id: FU26-BD-BF-CI-01
+    reason: {zh: 不适用, en: does not apply}
+    basis: by hand (G)
+    changed: 2026-03-03
+    note: {zh: 备注, en: a note}
+note: {zh: 备注, en: a note}
+""",
+    f"{RULES}/profiles.yaml": """\
+standard: full_2026
+history: 6
+note: {zh: 备注, en: a note}
+expectations:
+  - {id: FU26-BD-PF-01, table: BD, measure: rows, against: previous, down: 0.1, up: 0.2, least_rows: 10, severity: warning,
+     message: {zh: 行数变动过大, en: Too large a change of rows}, basis: by hand (G), note: {zh: 备注, en: a note}}
+  - {id: FU26-BD-PF-02, table: BD, measure: null_share, item: SJ, history: 3, fall: 0.1, rise: 0.2, severity: warning,
+     message: {zh: 空值变动过大, en: Too large a change of nulls}}
+  - {id: FU26-BD-PF-03, table: BD, measure: mean, item: BF, at_least: -1, at_most: 100.5, severity: error, message: {zh: 均值不合常理, en: The mean makes no sense}}
+  - {id: FU26-BD-PF-04, table: BD, measure: drift, item: ZT, at_most: 0.25, severity: warning, message: {zh: 分布偏移, en: The states moved}}
 """,
     "columns/tables.yaml": """\
 kind: tables

@@ -15,12 +15,18 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from etl.errors import EastboundError
+from etl.figures import loader as figures
+from etl.figures import reconciliation_loader as reconciliations
+from etl.figures.loader import load_figures
+from etl.figures.reconciliation_loader import load_reconciliations
 from etl.mapping.loader import load_mappings, source_columns
 from etl.packs.roots import PackRoots, builtin_root
 from etl.packs.shape import Shape
 from etl.packs.yamlfile import _Constructor, read_yaml
 from etl.privacy.transforms import validate_spec
-from etl.rules.loader import RULE_KEYS, load_rules
+from etl.profiles import loader as profiles
+from etl.rules.loader import FILE_KEYS, RULE_KEYS, load_rules
+from etl.rules.overlays import SILENCE_KEYS, TIGHTEN_KEYS, overlays
 from etl.sources import loader as sources
 from etl.standard import loader as standards
 from etl.standard.definition import Standard
@@ -30,13 +36,15 @@ from etl.workspace import Workspace
 
 SCHEMAS = {path.name.removesuffix(".schema.json"): json.loads(path.read_text(encoding="utf-8"))
            for path in sorted((Path(__file__).parents[2] / "schemas").glob("*.schema.json"))}
-NAMES = ("codes", "columns", "mapping", "rules", "source", "standard", "table", "workspace")
+NAMES = ("codes", "columns", "figures", "mapping", "profiles", "reconciliations", "rules", "source", "standard", "table", "workspace")
 
 
 def kind_of(name: str) -> str:
     """The schema for a file, by its path inside a pack root."""
     parts = name.split("/")
     if parts[-1] in ("standard.yaml", "source.yaml", "workspace.yaml"):
+        return parts[-1].removesuffix(".yaml")
+    if parts[-1] in ("figures.yaml", "profiles.yaml", "reconciliations.yaml"):
         return parts[-1].removesuffix(".yaml")
     if parts[0] in ("validation_rules", "columns"):
         return {"validation_rules": "rules"}.get(parts[0], parts[0])
@@ -102,7 +110,12 @@ def load_everything(root: Path) -> None:
     for name in ("full_2026", "plain_2026"):
         standard = load_whole_standard(name, roots)
         load_rules(standard, roots)
+        for jurisdiction in overlays(name, roots):
+            load_rules(standard, roots, jurisdiction=jurisdiction)
+        profiles.load_expectations(standard, roots)
         load_mappings(standard, source_columns(sources.load_sources(roots)), roots)
+    plain = load_whole_standard("plain_2026", roots)
+    load_reconciliations(plain, load_figures(plain, roots), roots)
     for path in sorted((root / "columns").glob("*.yaml")):
         load_map(path)
     Workspace.open(root)
@@ -124,8 +137,13 @@ def load_one(root: Path, name: str) -> None:
         load_map(root / name)
     elif kind == "source":
         sources.load_sources(roots)
+    elif kind in ("figures", "reconciliations"):
+        plain = standards.load_standard(pack, roots)
+        load_reconciliations(plain, load_figures(plain, roots), roots)
+    elif kind == "profiles":
+        profiles.load_expectations(standards.load_standard(pack, roots), roots)
     elif kind == "rules":
-        load_rules(standards.load_standard(pack, roots), roots)
+        load_rules(standards.load_standard(pack, roots), roots, jurisdiction=Path(name).parent.name if "/local/" in name else None)
     elif kind == "mapping":
         load_mappings(standards.load_standard(pack, roots), source_columns(sources.load_sources(roots)), roots)
     else:
@@ -199,7 +217,16 @@ def test_the_key_sets_of_the_loaders_are_those_of_the_schemas():
     assert keys("standard", "envelope") == ENVELOPE_KEYS
     assert keys("table") == standards.TABLE_KEYS
     assert keys("table", "item") == standards.ITEM_KEYS
+    assert keys("rules") == set(FILE_KEYS)
     assert keys("rules", "rule") == RULE_KEYS
+    assert keys("rules", "tighten") == set(TIGHTEN_KEYS)
+    assert keys("rules", "silence") == set(SILENCE_KEYS)
+    assert keys("figures", "rowSet") == figures.ROW_KEYS
+    assert keys("figures", "figure") == figures.FIGURE_KEYS
+    assert keys("reconciliations", "reconciliation") == reconciliations.KEYS
+    assert keys("reconciliations", "term") == reconciliations.TERM_KEYS
+    assert keys("profiles") == profiles.FILE_KEYS
+    assert keys("profiles", "expectation") == profiles.KEYS
     assert keys("source") == set(sources.SYSTEM_KEYS)
     assert keys("source", "sourceTable") == set(sources.TABLE_KEYS)
     assert keys("source", "column") == set(sources.COLUMN_KEYS)
@@ -275,6 +302,9 @@ def test_a_key_of_another_block_is_refused_by_both(name, at, tmp_path):
     (f"{full_pack.STANDARD}/tables/BD.yaml", ("items", 2, "type"), "string"), (f"{full_pack.STANDARD}/tables/BD.yaml", ("items", 2, "position"), 0),
     (f"{full_pack.STANDARD}/tables/BD.yaml", ("items", 4, "privacy"), "secret"), (f"{full_pack.RULES}/BD.yaml", ("rules", 0, "severity"), "fatal"),
     (f"{full_pack.RULES}/BD.yaml", ("rules", 0, "family"), "cross"), (f"{full_pack.RULES}/BD.yaml", ("rules", 3, "reconcile", "tolerance"), -1),
+    (f"{full_pack.RULES}/profiles.yaml", ("expectations", 0, "measure"), "volume"), (f"{full_pack.RULES}/profiles.yaml", ("expectations", 1, "rise"), 1.5),
+    (f"{full_pack.RULES}/profiles.yaml", ("expectations", 0, "down"), -0.1), (f"{full_pack.RULES}/profiles.yaml", ("expectations", 0, "against"), "last"),
+    (f"{full_pack.RULES}/profiles.yaml", ("history",), 0), (f"{full_pack.RULES}/profiles.yaml", ("expectations", 2, "at_least"), "low"),
     (f"{full_pack.SOURCE}/source.yaml", ("tables", 0, "columns", 0, "type"), "varchar"), (f"{full_pack.SOURCE}/source.yaml", ("tables", 0, "key"), []),
     (f"{full_pack.SOURCE}/full_2026/BD.yaml", ("branches", 0, "from"), "Pol"), (f"{full_pack.SOURCE}/full_2026/BD.yaml", ("branches", 0, "items", "ZT", "default"), False),
 ])

@@ -72,6 +72,14 @@ def test_the_shapes_of_rules_load(read_rules):
     assert row.expectation() == "ZZRQ IS NOT NULL"
 
 
+def test_the_day_of_the_last_change_is_the_rules_own_or_its_files(read_rules):
+    rules = read_rules(document={"table": "BD", "changed": date(2026, 11, 21), "rules": [{**ROW, "changed": date(2026, 10, 1)}, UNIQUE]})
+    assert [(rule.changed, rule.jurisdiction, rule.silenced) for rule in rules] == [(date(2026, 10, 1), None, None), (date(2026, 11, 21), None, None)]
+    assert [rule.changed for rule in read_rules(ROW)] == [None]
+    [error] = faults(read_rules, changed(ROW, changed="today"))
+    assert "changed 应为日期" in error.sentence("zh") and "should be a date" in error.sentence("en")
+
+
 def test_a_reconciliation_loads(read_rules):
     [rule] = read_rules(BALANCE, table="SF")
     assert rule.kind == "reconcile" and rule.reconcile.tolerance == 0.01 and rule.tables() == {"SF", "ZZ"}
