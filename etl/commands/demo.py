@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from etl.commands.common import DateParam, ProgressPrinter, command, echo_json, format_option, group, workspace_option
+from etl.commands.common import DateParam, ProgressPrinter, command, echo_json, echo_table, format_option, group, workspace_option
 from etl.demo import SYSTEMS
 from etl.language import say
 
@@ -97,6 +97,45 @@ def _repair(workspace: Path) -> int:
     return repair_insurer({name: opened.url(name) for name in SYSTEMS if name in opened.systems}, truth=_truth(opened.root))
 
 
+@command("recall", zh="注入的差错与运行发现逐条对照：漏检的差错、无法解释的发现。", en="Compare planted faults with a run's findings: faults missed, findings unexplained.",
+         examples=["eastbound demo recall", "eastbound demo recall --run 20261115-3f9a1c", "eastbound demo recall --format json"])
+@click.option("--run", "run_id", default=None, help=say("运行编号，默认最近一次", "run id; default the latest"))
+@format_option()
+@workspace_option
+def recall(workspace: Path, run_id: str | None, form: str) -> int:
+    from dataclasses import asdict
+
+    from etl.commands.runs import latest_run
+    from etl.demo.recall import read_truth, recall_of_run
+    from etl.ledger import open_ledger
+    from etl.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    read_truth(_truth(opened.root))
+    with open_ledger(opened.ledger_place) as ledger:
+        run = ledger.run(run_id or latest_run(ledger))
+    outcome = recall_of_run(_truth(opened.root), run.id, sorted((opened.run_folder(run.id) / "findings").glob("*.parquet")))
+    if form == "json":
+        echo_json({**asdict(outcome), "complete": outcome.complete})
+        return 0 if outcome.complete else 1
+    share = 100 * outcome.found / outcome.planted if outcome.planted else 100.0
+    click.echo(say(f"运行 {outcome.run}：注入差错 {outcome.planted:,} 处（{outcome.kinds} 类），检出 {outcome.found:,} 处（{share:.1f}%），漏检 {len(outcome.missed):,} 处",
+                   f"run {outcome.run}: {outcome.planted:,} faults planted ({outcome.kinds} kinds), {outcome.found:,} found ({share:.1f} %), {len(outcome.missed):,} missed"))
+    click.echo(say(f"发现 {outcome.findings:,} 条：直接对应 {outcome.direct:,} 条，已声明的连带后果 {outcome.consequences:,} 条，无法解释 {len(outcome.unexplained):,} 条",
+                   f"{outcome.findings:,} findings: {outcome.direct:,} directly, {outcome.consequences:,} as a stated consequence, {len(outcome.unexplained):,} unexplained"))
+    if outcome.missed:
+        click.echo(say("漏检的差错：", "Faults missed:"))
+        echo_table([say("差错", "fault"), say("来源", "source"), say("规则", "rule")],
+                   [(m["fault"], f"{m['system']}.{m['table']} {m['key']}", m["rule"]) for m in outcome.missed])
+    if outcome.unexplained:
+        click.echo(say("无法解释的发现：", "Findings unexplained:"))
+        echo_table([say("规则", "rule"), say("主键", "key"), say("来源", "source")],
+                   [(f["rule"], f["key"], f"{f['source_system']}.{f['source_table']} {f['source_key']}" if f["source_system"] else "") for f in outcome.unexplained])
+    if outcome.mended and not outcome.complete:
+        click.echo(say("差错已被修复；要对照修复之前的运行，请用 --run 指明。", "The faults have been mended since; to compare with a run from before, name it with --run."))
+    return 0 if outcome.complete else 1
+
+
 @command("story", zh="两幕演示：带差错的月份被阻断；更正后封包。", en="The story in two acts: a month with faults is blocked; corrected, it is sealed.", examples=["eastbound demo story --policies 2000"])
 @click.option("--policies", default=2000, show_default=True, type=click.IntRange(50), help=say("保单数", "number of policies"))
 @click.option("--seed", default=20261031, show_default=True, help=say("随机种子", "seed"))
@@ -151,4 +190,5 @@ def story(workspace: Path, policies: int, seed: int, faults: float) -> int:
 
 demo.add_command(init)
 demo.add_command(repair)
+demo.add_command(recall)
 demo.add_command(story)

@@ -20,6 +20,11 @@ class DemoTruthMissing(EastboundError):
     en = "planting faults needs a folder for the truth (faults.csv)"
 
 
+class DemoTruthUnread(EastboundError):
+    zh = "没有 {file}：该演示保险公司未注入差错；可用 eastbound demo init --faults 0.02 重新建立"
+    en = "there is no {file}: nothing was planted in this demo insurer; make it again with eastbound demo init --faults 0.02"
+
+
 class FaultHasNoRow(EastboundError):
     zh = "没有可供种植差错 {fault} 的行；请增加保单数"
     en = "no row is left for the fault {fault}; ask for more policies"

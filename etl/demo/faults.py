@@ -14,6 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from etl.demo.consequences import Cause
+
 Row = dict[str, Any]
 Condition = Callable[["Insurer", sa.Table], list[sa.ColumnElement[bool]]]
 # Gives the new values of a row, or None where this row will not do.
@@ -24,7 +26,7 @@ Spoil = Callable[["Insurer", Row], Row | None]
 class Kind:
     """A kind of fault. `item` is TABLE.ITEM of the standard, `rule` the rule that must fire. `where` limits the candidate
     rows, `spoil` makes the new values. `copy`: the new values make a second row beside the original. `locks`: columns whose
-    values no other fault may share. `most`: how many of this kind at most."""
+    values no other fault may share. `most`: how many of this kind at most. `also`: the other findings that it must cause."""
 
     name: str
     source: str
@@ -35,6 +37,7 @@ class Kind:
     copy: bool = False
     locks: tuple[str, ...] = ()
     most: int | None = None
+    also: tuple[Cause, ...] = ()
 
     @property
     def system(self) -> str:
@@ -85,6 +88,11 @@ class Insurer:
     def claimants(self) -> frozenset[Any]:
         """Customers with a claim, open or closed."""
         return self.column("claims.LLCase", "CustomerNo")
+
+    @cached_property
+    def pensioned(self) -> frozenset[Any]:
+        """Customers with a pension contract."""
+        return self.column("pension.PenContract", "HolderNo") if "pension" in self.tables else frozenset()
 
     @cached_property
     def claimed(self) -> frozenset[Any]:
@@ -146,8 +154,8 @@ def quietly(change: Spoil) -> Spoil:
 
 
 def unclaimed(change: Spoil) -> Spoil:
-    """Only on customers without a claim, for claims repeat the customer's data."""
-    return lambda insurer, row: change(insurer, row) if row["CustomerNo"] not in insurer.claimants else None
+    """Only on customers without a claim or a pension contract, for both repeat the customer's data."""
+    return lambda insurer, row: change(insurer, row) if row["CustomerNo"] not in insurer.claimants | insurer.pensioned else None
 
 
 def is_in(**values: Any) -> Condition:

@@ -156,7 +156,8 @@ def _agents(seed: int, policies: int, subs: np.ndarray, weight: np.ndarray, star
         "Degree": weighted(rng, tuple("BCDEFZ"), (2, 24, 38, 30, 5, 1), size), "IDType": objects(["0"] * size),
         "IDNo": identity.id_cards(areas[place_rng.integers(0, len(areas), size)], birth, female, rng.integers(0, 499, size)),
         "Phone": identity.mobiles(rng, size, staff=True), "BranchType": kind, "QualifNo": numbered("0202", np.arange(size) * 13 + 100019, 18),
-        "QualifDate": employed, "QualifEndDate": np.where(np.isnat(left), end + days(rng.integers(90, 1500, size)), left + days(rng.integers(1, 400, size))),
+        # First-year commission is earned up to a year after somebody has left: the licence runs on that long.
+        "QualifDate": employed, "QualifEndDate": np.where(np.isnat(left), end + days(rng.integers(90, 1500, size)), left + days(400 + rng.integers(1, 400, size))),
         "EmployDate": employed, "OutWorkDate": left, "UpAgent": np.where((leader == codes) | (np.arange(size) < len(core)), None, leader),
         "Violation": violation, "PastWork": past, "BankName": bank, "BankAccNo": card, "AccName": name,
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import astuple, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,23 @@ import numpy as np
 import sqlalchemy as sa
 
 from etl.demo.columns import stream
+from etl.demo.consequences import Consequence, Spoilt, key_text, looker
 from etl.demo.errors import FaultHasNoRow, RepairMismatch
+from etl.demo.fault_kinds_assets import ASSET_KINDS
 from etl.demo.fault_kinds_events import EVENT_KINDS
 from etl.demo.fault_kinds_master import MASTER_KINDS
+from etl.demo.fault_kinds_pension import PENSION_KINDS
 from etl.demo.fault_kinds_policies import LEDGER_KINDS, POLICY_KINDS
-from etl.demo.faults import Insurer, Kind
+from etl.demo.fault_kinds_reinsurance import REINSURANCE_KINDS
+from etl.demo.fault_kinds_staff import STAFF_KINDS
+from etl.demo.faults import Insurer, Kind, Row
 from etl.demo.store import open_database, relations
 from etl.files import whole_file
 
 TRUTH_COLUMNS = ("fault", "system", "table", "key", "item", "rule")
+CONSEQUENCE_COLUMNS = ("fault", "rule", "system", "table", "key", "of")
 # The scarce rows first: claims and call-backs of the month; then what there is plenty of.
-KINDS: tuple[Kind, ...] = (*EVENT_KINDS, *LEDGER_KINDS, *POLICY_KINDS, *MASTER_KINDS)
+KINDS: tuple[Kind, ...] = (*EVENT_KINDS, *LEDGER_KINDS, *POLICY_KINDS, *MASTER_KINDS, *STAFF_KINDS, *REINSURANCE_KINDS, *PENSION_KINDS, *ASSET_KINDS)
 _WINDOW = 240
 
 
@@ -32,44 +40,66 @@ def plant(urls: dict[str, str], *, policies: int, seed: int, rate: float, as_of:
 
     Raises FaultHasNoRow when the insurer is too small to carry every kind.
     """
-    total = max(len(KINDS), round(rate * policies))
-    told: list[tuple[str, ...]] = []
-    log: list[dict[str, Any]] = []
+    # An insurer may go without the newer systems.
+    kinds = [kind for kind in KINDS if kind.system in urls]
+    total = max(len(kinds), round(rate * policies))
+    told = Told()
     with ExitStack() as stack:
         insurer = _open(urls, as_of, stack)
-        for kind in KINDS:
-            if not _plant_kind(insurer, kind, 1, stream(seed, f"fault {kind.name}"), told, log):
+        for kind in kinds:
+            if not _plant_kind(insurer, kind, 1, stream(seed, f"fault {kind.name}"), told):
                 raise FaultHasNoRow(fault=kind.name)
-        _plant_rest(insurer, total, seed, told, log)
+        _plant_rest(insurer, kinds, total, seed, told)
+        # Told when everything is planted: a row that refers to a spoilt one may have got a fault of its own.
+        consequences = list(dict.fromkeys(_consequences(insurer, told)))
         # The log is safe before anything is changed for good.
-        _write(truth, told, log)
+        _write(truth, told, consequences)
         for connection in insurer.connections.values():
             connection.commit()
-    return len(told)
+    return len(told.faults)
 
 
-def _plant_rest(insurer: Insurer, total: int, seed: int, told: list, log: list) -> None:
+@dataclass
+class Told:
+    """What was planted: rows of faults.csv, what undoing needs, and the kinds with the rows before and after."""
+
+    faults: list[tuple[str, ...]] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[tuple[Kind, Row, Row]] = field(default_factory=list)
+
+
+def _consequences(insurer: Insurer, told: Told) -> Iterator[Consequence]:
+    look = looker(insurer.connections, insurer.tables)
+    for kind, before, after in told.changes:
+        keys = tuple(column.name for column in insurer.tables[kind.system][kind.table].primary_key)
+        spoilt = Spoilt(kind.source, keys, before, after, insurer.as_of, look)
+        for cause in kind.also:
+            yield from (Consequence(kind.name, *named, key_text(after, keys)) for named in cause(spoilt))
+
+
+def _plant_rest(insurer: Insurer, kinds: list[Kind], total: int, seed: int, told: Told) -> None:
     """What is wanted beyond one of each kind, in equal shares; what a kind has no rows for goes to those that have."""
-    able = [kind for kind in KINDS if kind.most != 1]
+    able = [kind for kind in kinds if kind.most != 1]
     turn = 0
-    while able and len(told) < total:
+    while able and len(told.faults) < total:
         turn += 1
-        share = -(-(total - len(told)) // len(able))
+        share = -(-(total - len(told.faults)) // len(able))
         still_able = []
         for kind in able:
-            count = min(share, total - len(told), kind.most - 1 if kind.most else share)
-            planted = _plant_kind(insurer, kind, count, stream(seed, f"fault {kind.name} {turn}"), told, log) if count else 0
+            count = min(share, total - len(told.faults), kind.most - 1 if kind.most else share)
+            planted = _plant_kind(insurer, kind, count, stream(seed, f"fault {kind.name} {turn}"), told) if count else 0
             if planted == count and kind.most is None:
                 still_able.append(kind)
         able = still_able
 
 
-def _plant_kind(insurer: Insurer, kind: Kind, count: int, rng: np.random.Generator, told: list, log: list) -> int:
+def _plant_kind(insurer: Insurer, kind: Kind, count: int, rng: np.random.Generator, told: Told) -> int:
     table = insurer.tables[kind.system][kind.table]
     keys = [column.name for column in table.primary_key]
     planted = 0
     for row in _candidates(insurer, kind, table, count, rng):
-        entities = {_text(row[name]) for name in kind.locks}
+        # No row carries two faults; nor do the rows of what a kind locks.
+        entities = {_text(row[name]) for name in kind.locks} | {(kind.source, key_text(row, tuple(keys)))}
         if entities & insurer.taken:
             continue
         values = kind.spoil(insurer, row)
@@ -79,12 +109,13 @@ def _plant_kind(insurer: Insurer, kind: Kind, count: int, rng: np.random.Generat
         connection = insurer.connections[kind.system]
         if kind.copy:
             connection.execute(table.insert().values(values))
-            log.append({"system": kind.system, "table": kind.table, "key": {k: values[k] for k in keys}, "before": None})
+            told.log.append({"system": kind.system, "table": kind.table, "key": {k: values[k] for k in keys}, "before": None})
         else:
             connection.execute(table.update().where(*(table.c[k] == row[k] for k in keys)).values(values))
-            log.append({"system": kind.system, "table": kind.table, "key": {k: values.get(k, row[k]) for k in keys}, "before": {name: row[name] for name in values}})
+            told.log.append({"system": kind.system, "table": kind.table, "key": {k: values.get(k, row[k]) for k in keys}, "before": {name: row[name] for name in values}})
         shown = {**row, **values}
-        told.append((kind.name, kind.system, kind.table, "|".join(_text(shown[k]) for k in keys), kind.item, kind.rule))
+        told.faults.append((kind.name, kind.system, kind.table, key_text(shown, tuple(keys)), kind.item, kind.rule))
+        told.changes.append((kind, row, shown))
         planted += 1
         if planted == count:
             break
@@ -128,28 +159,35 @@ def truth_file(truth: Path) -> Path:
     return truth if truth.suffix == ".csv" else truth / "faults.csv"
 
 
-def _undo_path(truth: Path) -> Path:
+def consequences_file(truth: Path) -> Path:
+    """The file of what the faults must cause besides: consequences.csv beside the truth."""
+    return truth_file(truth).with_name("consequences.csv")
+
+
+def undo_file(truth: Path) -> Path:
+    """The file that mending needs; it is gone when everything is mended."""
     return truth_file(truth).with_suffix(".undo.jsonl")
 
 
-def _write(truth: Path, told: list[tuple[str, ...]], log: list[dict[str, Any]]) -> None:
-    with whole_file(_undo_path(truth), 0o600) as path:
-        path.write_text("".join(json.dumps(entry, ensure_ascii=False, default=str) + "\n" for entry in log), encoding="utf-8")
-    with whole_file(truth_file(truth)) as path, path.open("w", encoding="utf-8", newline="") as stream_out:
-        writer = csv.writer(stream_out, lineterminator="\n")
-        writer.writerow(TRUTH_COLUMNS)
-        writer.writerows(told)
+def _write(truth: Path, told: Told, consequences: list[Consequence]) -> None:
+    with whole_file(undo_file(truth), 0o600) as path:
+        path.write_text("".join(json.dumps(entry, ensure_ascii=False, default=str) + "\n" for entry in told.log), encoding="utf-8")
+    for place, columns, rows in ((consequences_file(truth), CONSEQUENCE_COLUMNS, [astuple(c) for c in consequences]), (truth_file(truth), TRUTH_COLUMNS, told.faults)):
+        with whole_file(place) as path, path.open("w", encoding="utf-8", newline="") as stream_out:
+            writer = csv.writer(stream_out, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(rows)
 
 
 def forget(truth: Path) -> None:
     """Remove what is told of an earlier insurer's faults."""
-    truth_file(truth).unlink(missing_ok=True)
-    _undo_path(truth).unlink(missing_ok=True)
+    for path in (truth_file(truth), consequences_file(truth), undo_file(truth)):
+        path.unlink(missing_ok=True)
 
 
 def undo(urls: dict[str, str], *, truth: Path) -> int:
     """Put every spoilt row back as it was and drop the added ones; the number of faults undone. The truth stays to be read."""
-    path = _undo_path(truth)
+    path = undo_file(truth)
     if not path.is_file():
         return 0
     log = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

@@ -76,8 +76,13 @@ def _parties(seed: int, branches: Frame, hr: dict[str, Frame], start: np.datetim
     for n in range(count):
         relation, remark = ("41", "有权审批保险资金运用的投资决策人员") if n == 3 else ("42", f"{staff['Post'][senior[n]]}的{'配偶' if n % 2 else '成年子女'}")
         person(f"GZ{n + 101:04d}", called[n], cards[n], relation, remark, start - days(700 - 90 * n))
+        if n == 2:
+            # Grew up abroad.
+            rows[-1].update({"CertKind": "HZ", "CertNo": "K1937264B", "Country": "SGP"})
     outside = identity.credit_codes(stream(seed, "related companies"), "91", ["310112", "320505"])
     company("GF0301", "沪滨医疗器械有限公司", outside[0], "50", "独立董事担任执行董事的企业", start - days(300))
+    company("GF0303", "东岸金控（香港）有限公司", "2764193", "20", "与本公司同受控股股东控制，注册于香港", start - days(900))
+    rows[-1].update({"CertKind": "ZC", "Country": "HKG"})
     company("GF0302", "苏润文化传播有限公司", outside[1], "50", "离任监事近亲属控制的企业，离任满十二个月后解除", start - days(1300), end - days(95))
     return rows
 

@@ -65,12 +65,20 @@ def _people(seed: int, branches: Frame, start: np.datetime64, end: np.datetime64
     surname = names.surnames(rng, size)
     phones = identity.mobiles(rng, size, staff=True)
     phones[~np.isnat(left)] = None
+    cards = identity.id_cards(areas[rng.integers(0, len(areas), size)], birth, female, rng.integers(0, 499, size))
+    # A few colleagues come from Hong Kong or abroad: other documents, no party.
+    outside = np.flatnonzero((number % 43 == 7) & ~chief & ~senior)
+    document = objects(["S"] * size)
+    document[outside], politics[outside], joined[outside] = "P", "13", NAT
+    cards[outside] = [f"E{20_000_000 + 7_919 * n:08d}" for n in number[outside].tolist()]
+    document[outside[::2]] = "G"
+    cards[outside[::2]] = [f"H{3_000_000 + 6_007 * n:08d}" for n in number[outside[::2]].tolist()]
     title = weighted(rng, ("S1", "S2", "S3", None), (6, 22, 25, 47), size)
     people = {
         "StaffNo": numbered("E", number, 6), "OrgCode": branches["ComCode"][unit], "Name": names.person_names(rng, surname, female),
         "Sex": np.where(female, "2", "1").astype(object), "Nation": weighted(rng, ("HA", "HU", "MA", "ZH", "TJ", "MH", "MG", "UG", "YI", "ZA"), (90, 3, 2, 1, 1, 1, 1, .4, .4, .2), size),
-        "Birthday": _dots(birth), "Politics": politics, "PartyDate": _dots(joined), "IDType": objects(["S"] * size),
-        "IDNo": identity.id_cards(areas[rng.integers(0, len(areas), size)], birth, female, rng.integers(0, 499, size)), "Mobile": phones,
+        "Birthday": _dots(birth), "Politics": politics, "PartyDate": _dots(joined), "IDType": document,
+        "IDNo": cards, "Mobile": phones,
         "Education": weighted(rng, ("10", "11", "21", "31", "61"), (2, 22, 58, 16, 2), size), "Title": title,
         "SeniorFlag": np.where(senior, "1", "0").astype(object), "Post": post, "HireDate": _dots(hired), "LeaveDate": _dots(left),
     }

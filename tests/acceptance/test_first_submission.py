@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import json
 import random
 import shutil
 import sqlite3
@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from etl.cli import main
 from etl.commands.demo import create
 from etl.demo.insurer import repair_insurer
+from etl.demo.planting import KINDS
+from etl.demo.recall import Recall, recall_of_run
 from etl.engines import open_engine
 from etl.ledger import open_ledger
 from etl.packs.roots import PackRoots
@@ -23,7 +26,7 @@ from etl.rules.findings import FindingFilter, query_findings, register_findings
 from etl.standard import load_standard
 from etl.submission.package import verify_package
 from etl.workspace import Workspace
-from tests.acceptance.conftest import AS_OF, POLICIES, REQUEST, SEED, SYSTEMS, Month
+from tests.acceptance.conftest import AS_OF, POLICIES, REQUEST, SEED, SYSTEMS, Month, sqlite_urls
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -83,18 +86,34 @@ def test_second_run_is_byte_identical(clean_month, tmp_path):
     assert content(first.package) == content(second.package) == content(clean_month.package)
 
 
-def test_every_planted_fault_is_found(faulty_month):
+def recalled(month: Month) -> Recall:
+    return recall_of_run(month.workspace.root / "demo", month.run, month.finding_files)
+
+
+def test_every_planted_fault_is_found_and_every_finding_is_explained(faulty_month):
     assert faulty_month.status == "blocked" and faulty_month.package is None
-    with (faulty_month.workspace.root / "demo" / "faults.csv").open(encoding="utf-8", newline="") as stream:
-        planted = list(csv.DictReader(stream))
-    assert len({fault["fault"] for fault in planted}) >= 40
-    found = findings(faulty_month)
-    by_row = {(f["rule"], f["source_system"], f["source_table"], f["source_key"]) for f in found}
-    by_group = {f["rule"] for f in found if f["source_table"] is None}
-    # A reconciliation speaks of a group of rows, every other rule of the very row that was spoiled.
-    missed = [fault for fault in planted
-              if (fault["rule"], fault["system"], fault["table"], fault["key"]) not in by_row and fault["rule"] not in by_group]
-    assert missed == []
+    outcome = recalled(faulty_month)
+    assert outcome.missed == [] and outcome.unexplained == []
+    assert outcome.found == outcome.planted == outcome.kinds == len(KINDS) >= 125
+    assert outcome.findings == outcome.direct + outcome.consequences == len(findings(faulty_month))
+
+
+def test_two_thousand_policies_with_all_faults_at_once(tmp_path):
+    create(tmp_path, policies=2000, seed=20261031, faults=0.02, urls=sqlite_urls(), as_of=AS_OF)
+    workspace = Workspace.open(tmp_path)
+    result = start_run(workspace, REQUEST)
+    outcome = recalled(Month(workspace, result.run, result.status, result.findings, result.package))
+    assert result.status == "blocked"
+    assert outcome.missed == [] and outcome.unexplained == []
+    assert outcome.found == outcome.planted == outcome.kinds == len(KINDS)
+
+
+def test_the_command_tells_the_recall(faulty_month, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["demo", "recall", "-w", str(faulty_month.workspace.root), "--format", "json"])
+    told = json.loads(capsys.readouterr().out)
+    assert left.value.code == 0 and told["complete"] is True and told["mended"] is False
+    assert told["run"] == faulty_month.run and told["found"] == told["planted"] == len(KINDS)
 
 
 def test_rows_in_are_rows_out_and_rows_aside(faulty_month):

@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 from collections import Counter
+from datetime import date
 
 import pytest
 
@@ -43,9 +44,48 @@ def test_one_of_every_kind(faulty):
     folder, summary = faulty
     told = truth(folder)
     assert list(told[0]) == ["fault", "system", "table", "key", "item", "rule"]
-    assert len(KINDS) >= 45 and Counter(row["fault"] for row in told) == dict.fromkeys((kind.name for kind in KINDS), 1)
+    assert len(KINDS) >= 125 and Counter(row["fault"] for row in told) == dict.fromkeys((kind.name for kind in KINDS), 1)
     assert summary.faults == len(told) == len(KINDS)
     assert not (folder / "faults.csv.partial").exists()
+
+
+def test_twenty_kinds_at_least_in_the_newer_systems():
+    newer = Counter(kind.system for kind in KINDS if kind.system in ("hr", "reinsurance", "pension", "investment", "related"))
+    assert len(newer) == 5 and min(newer.values()) >= 5 and sum(newer.values()) >= 20
+    assert len({kind.name for kind in KINDS}) == len(KINDS)
+
+
+def test_consequences_are_told_narrowly(faulty):
+    """Every consequence names a rule that exists, a planted fault, and a row of a core system or a group of a reconciliation."""
+    folder, _ = faulty
+    with (folder / "consequences.csv").open(encoding="utf-8", newline="") as stream:
+        told = list(csv.DictReader(stream))
+    assert told and list(told[0]) == ["fault", "rule", "system", "table", "key", "of"]
+    assert len({tuple(row.values()) for row in told}) == len(told)
+    planted = {(row["fault"], row["key"]) for row in truth(folder)}
+    standard = load_standard("east_life_2020")
+    rules = {rule.id: rule for rule in all_rules(standard, load_rules(standard))}
+    for row in told:
+        assert (row["fault"], row["of"]) in planted, row
+        if not row["rule"].endswith(("-MAP", "-TYPE", "-JOIN")):
+            assert (row["system"] == "") == (rules[row["rule"]].family == "reconciliation"), row
+        if row["system"]:
+            key = load_source(row["system"]).tables[row["table"]].key
+            where = " AND ".join(f'trim(CAST("{column}" AS TEXT)) = ?' for column in key)
+            assert rows(folder, row["system"], f'SELECT 1 FROM "{row["table"]}" WHERE {where}', *row["key"].split("|")), row
+
+
+def test_an_insurer_without_the_newer_systems(tmp_path):
+    urls = {system: url for system, url in sqlite_urls(tmp_path).items() if system in ("life_admin", "claims", "service", "finance")}
+    summary = create_insurer(urls, policies=POLICIES, seed=SEED, fault_rate=0.001, truth=tmp_path)
+    assert summary.faults == sum(kind.system in urls for kind in KINDS) > 100
+    assert repair_insurer(urls, truth=tmp_path) == summary.faults
+
+
+def test_another_month_has_rows_for_every_kind(tmp_path):
+    """Quarterly accounts and contributions are not rendered in every month."""
+    summary = create_insurer(sqlite_urls(tmp_path), policies=POLICIES, seed=SEED, fault_rate=0.001, as_of=date(2026, 9, 30), truth=tmp_path)
+    assert summary.faults == len(KINDS)
 
 
 def test_a_higher_rate_plants_more_on_different_rows(tmp_path):
@@ -90,7 +130,7 @@ def test_only_spoilt_tables_differ(clean, faulty):
 
 def test_repair_restores_the_clean_insurer(clean, faulty, tmp_path):
     folder, summary = faulty
-    for name in (*(f"{system}.db" for system in SYSTEMS), "faults.csv", "faults.undo.jsonl"):
+    for name in (*(f"{system}.db" for system in SYSTEMS), "faults.csv", "consequences.csv", "faults.undo.jsonl"):
         shutil.copy(folder / name, tmp_path / name)
     assert repair_insurer(sqlite_urls(tmp_path), truth=tmp_path) == summary.faults
     assert content(tmp_path) == content(clean)
@@ -100,7 +140,7 @@ def test_repair_restores_the_clean_insurer(clean, faulty, tmp_path):
 
 def test_repair_refuses_when_a_spoilt_row_is_gone(faulty, tmp_path):
     folder, _ = faulty
-    for name in (*(f"{system}.db" for system in SYSTEMS), "faults.csv", "faults.undo.jsonl"):
+    for name in (*(f"{system}.db" for system in SYSTEMS), "faults.csv", "consequences.csv", "faults.undo.jsonl"):
         shutil.copy(folder / name, tmp_path / name)
     first = next(row for row in truth(folder) if row["fault"] == "call_back_kind_unmappable")
     with sqlite3.connect(tmp_path / "service.db") as connection:
@@ -119,7 +159,7 @@ def test_same_seed_same_faults(faulty, tmp_path):
 
 
 def test_a_clean_insurer_tells_of_no_faults(clean):
-    assert not (clean / "faults.csv").exists() and not (clean / "faults.undo.jsonl").exists()
+    assert not any((clean / name).exists() for name in ("faults.csv", "consequences.csv", "faults.undo.jsonl"))
     assert repair_insurer(sqlite_urls(clean), truth=clean) == 0
 
 

@@ -29,10 +29,13 @@ def test_employees_are_people(book):
     assert len({row["IDNo"] for row in people}) == len(people)
     assert {row["IDNo"] for row in people}.isdisjoint({row["IDNo"] for row in table(book, "LDPerson")})
     for row in people:
-        assert row["IDNo"][6:14] == row["Birthday"].replace(".", "") and (int(row["IDNo"][16]) % 2 == 0) == (row["Sex"] == "2")
+        if row["IDType"] == "S":
+            assert row["IDNo"][6:14] == row["Birthday"].replace(".", "") and (int(row["IDNo"][16]) % 2 == 0) == (row["Sex"] == "2")
         assert (day(row["HireDate"]) - day(row["Birthday"])).days > 16 * 366
         assert row["LeaveDate"] is None or day(row["HireDate"]) <= day(row["LeaveDate"]) <= AS_OF
         assert (row["PartyDate"] is not None) == (row["Politics"] in ("01", "02", "07"))
+    # Not everybody has an identity card.
+    assert {row["IDType"] for row in people} == {"S", "P", "G"} and sum(row["IDType"] != "S" for row in people) < len(people) / 20
 
 
 def test_every_senior_person_holds_an_approved_office(book):

@@ -23,6 +23,12 @@ def test_holders_and_officers_are_those_of_the_people_system(book):
     assert all(row["FromDate"] < row["ToDate"] for row in parties if row["ToDate"])
 
 
+def test_parties_are_not_all_of_one_country_and_document(book):
+    parties = table(book, "RelParty")
+    assert {(row["PartyKind"], row["CertKind"], row["Country"]) for row in parties} == {
+        ("F", "XYDM", "CHN"), ("F", "ZC", "HKG"), ("Z", "SFZ", "CHN"), ("Z", "HZ", "SGP")}
+
+
 def test_managers_of_mandates_are_marked_as_the_register_says(book):
     codes = {row["CertNo"] for row in table(book, "RelParty")}
     for row in table(book, "Mandate"):
