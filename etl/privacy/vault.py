@@ -138,13 +138,19 @@ class Vault:
             return
         if not sealed.is_file():
             raise VaultFileMissing(name=os.fspath(relative), run=run)
+        with self.scratch() as own:
+            self._unseal(sealed, own / clear.name, name=clear.relative_to(self.root).as_posix())
+            yield own / clear.name
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A private folder for the `with` block only; what a killed process leaves of its own is gone with the next start."""
         scratch = self.root / SCRATCH
         _private_folder(scratch)
         own = scratch / f"{os.getpid()}-{secrets.token_hex(8)}"
         _private_folder(own)
         try:
-            self._unseal(sealed, own / clear.name, name=clear.relative_to(self.root).as_posix())
-            yield own / clear.name
+            yield own
         finally:
             shutil.rmtree(own, ignore_errors=True)
 

@@ -226,3 +226,11 @@ def test_a_process_killed_while_closing_loses_nothing(vault, tmp_path):
 
 def test_the_key_does_not_show(vault):
     assert "k" * 8 not in repr(vault)
+
+
+def test_a_scratch_folder_is_private_and_gone_afterwards(vault):
+    with vault.scratch() as own:
+        assert own.is_relative_to(vault.root) and own.stat().st_mode & 0o077 == 0
+        (own / "spill").write_bytes(b"clear")
+        assert vault.runs() == []
+    assert not own.exists()
