@@ -11,6 +11,8 @@ WORKSPACE ?= var/story
 JOBS ?= 2
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
+ROWS ?= 200000
+DIRTY ?= 0.01
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED_UV = sed -n '/^uv==/,/[^\\]$$/p' $(LOCK)
@@ -20,13 +22,14 @@ PIP_SETTINGS = pip_setting() { $(BIN)/python -m pip config get "global.$$1" 2>/d
 	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
 	if [ -n "$$certificates" ]; then export SSL_CERT_FILE="$$certificates"; fi
 
-.PHONY: help setup run test check lock clean
+.PHONY: help setup run test check bench lock clean
 
 help:
 	@echo "make setup   create $(VENV) with everything, from $(LOCK)"
 	@echo "make run     the demo insurer's story in $(WORKSPACE)"
 	@echo "make test    the tests, without those marked slow (PYTEST_ARGS adds options, JOBS is the number of processes)"
 	@echo "make check   lint, types, consistency of the installed packages"
+	@echo "make bench   how fast rules are checked, against other ways of doing it (ROWS=$(ROWS), DIRTY=$(DIRTY))"
 	@echo "make lock    write $(LOCK) again from pyproject.toml (LOCK_ARGS=--upgrade for newer releases)"
 	@echo "make clean   remove $(VENV), caches and builds; leaves var/"
 
@@ -59,6 +62,9 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(PIP) check
+
+bench: $(STAMP)
+	$(BIN)/eastbound bench rules --rows $(ROWS) --dirty $(DIRTY) --repeat 3 --folder var/bench
 
 lock: $(STAMP)
 	@$(PIP_SETTINGS); \
