@@ -24,13 +24,17 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "seal": ("etl.commands.run", "seal", "做到封包为止", "go on up to sealing"),
     "runs": ("etl.commands.runs", "runs", "已有运行：列表与明细", "runs so far: list and details"),
     "findings": ("etl.commands.findings", "findings", "查看或导出检核发现（全部，不截断）", "see or export findings, all of them"),
+    "profiles": ("etl.commands.profiles", "profiles", "数据画像：各表总体情况与往期比较", "profiles of the tables against earlier periods"),
     "trace": ("etl.commands.trace", "trace", "由流水号追溯到来源记录", "from a serial number back to the source rows"),
+    "figures": ("etl.commands.figures", "figures", "指标：按定义计算，可按机构、渠道、产品、月份拆分，直至明细行", "named figures, split by branch, channel, product, month, down to their rows"),
+    "reconcile": ("etl.commands.reconcile", "reconcile", "核对：与总账、登记平台、统计汇总表、上期", "reconcile with ledger, registry, statistics summary, the period before"),
     "verify": ("etl.commands.verify", "verify", "校验报送包是否原样", "check that a package is as it was sealed"),
     "check": ("etl.commands.check", "check", "检核任何人生成的报送文件", "check submission files made by anyone"),
     "standard": ("etl.commands.standard", "standard", "标准：列表、表结构、工作簿导入导出、版本比较、目录页", "standards: list, show, import, export, diff, catalogue"),
     "registry": ("etl.commands.registry", "registry", "保单登记平台：每日报送、更正、对账；演示平台", "the policy registry: daily cycle, reconciliation, stand-in platform"),
     "mapping": ("etl.commands.mapping", "mapping", "映射：覆盖情况、未对照代码", "mappings: coverage, unmapped codes"),
     "rules": ("etl.commands.rules", "rules", "检核规则：列表、明细、样例测试", "check rules: list, show, test"),
+    "bench": ("etl.commands.bench", "bench", "测速：规则检核有多快", "measure how fast rules are checked"),
 }
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 SCHEMAS, TARGET = ROOT / "schemas", ROOT / "docs" / "reference.md"
 # In the order in which a pack is written.
-ORDER = ("standard", "table", "codes", "rules", "source", "mapping", "workspace", "columns")
+ORDER = ("standard", "table", "codes", "rules", "figures", "reconciliations", "profiles", "source", "mapping", "workspace", "columns")
 WORDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null", "object": "keys and values", "array": "list"}
 # Definitions that are one value: what they are is said where they are used.
 VALUES = {"texts": "text, or {zh, en}", "effective": "{from, to} or null", "day": "date or null", "expression": "expression", "scalar": "one value",
@@ -66,7 +66,7 @@ def load_schemas() -> dict[str, dict[str, Any]]:
 
 def reference(schemas: dict[str, dict[str, Any]]) -> str:
     """The whole text of docs/reference.md."""
-    places = ",\n".join(f'    "./schemas/{name}.schema.json": "{_glob(schema)}"' for name, schema in schemas.items())
+    places = ",\n".join(f'    "./schemas/{name}.schema.json": {_globs(schema)}' for name, schema in schemas.items())
     defs = {name: node for schema in schemas.values() for name, node in schema.get("$defs", {}).items()}
     parts = [HEAD % places, "| value | 中文 | meaning | example |\n|---|---|---|---|\n"]
     parts += [f"| {VALUES[name]} | {defs[name]['title']} | {defs[name]['description']} | `{example}` |\n" for name, _, example in COMMON]
@@ -120,11 +120,14 @@ def functions() -> str:
     return "".join(lines)
 
 
-def _glob(schema: dict[str, Any]) -> str:
-    place = schema["$comment"]
-    for part in ("standard", "TABLE", "system"):
-        place = place.replace(f"<{part}>", "*")
-    return f"**/{place}" if "/" in place else place
+def _globs(schema: dict[str, Any]) -> str:
+    """The places of a schema's files, as JSON: one pattern, or a list of them."""
+    found = []
+    for place in schema["$comment"].split(", "):
+        for part in ("standard", "TABLE", "system", "jurisdiction"):
+            place = place.replace(f"<{part}>", "*")
+        found.append(f"**/{place}" if "/" in place else place)
+    return json.dumps(found if len(found) > 1 else found[0])
 
 
 class _Sections:
