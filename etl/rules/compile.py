@@ -42,14 +42,15 @@ def compile_row_rules(table: str, rules: Sequence[Rule]) -> str:
 class RowScan:
     """One pass over `data.<table>` for all its row rules: a row that fails any, with a bit for each that it fails.
 
-    Every expression is evaluated once per row, into a bit; what several rules share is a column of its own. Rows with no
-    bit set leave at once. `sql` yields `_row` and the bits (see `bit`); run it with `Engine.unpushed`: a filter pushed
-    below the bits would work them all out again. `known` gives, by place in `rules`, the condition of a failing row for
-    rules that were judged by value. `kept` are columns of the failing rows to bring along. With `judging`, `doubts` are the places of rules that have a second bit, set on the rows that
+    Rules are tried in groups: a row leaves when no group has a rule that it fails, and only rows with a failure in a
+    group are asked which rules of the group it was. What several rules share is a column of its own. `sql` yields the
+    `kept` columns and the bits (see `bit`); run it with `Engine.unpushed`: filters pushed below the shared columns
+    would work them out again. `known` gives, by place in `rules`, the condition of a failing row for rules that were
+    judged by value. With `judging`, `doubts` are the places of rules that have a second bit, set on the rows that
     `judged_rows` counted although the rule could not judge them.
     """
 
-    _WIDTH = 60
+    WIDTH = 10
 
     def __init__(self, table: str, rules: Sequence[Rule], known: Mapping[int, str] | None = None, never_null: Collection[str] = (), kept: Collection[str] = ("_row",), judging: bool = False) -> None:
         shared = SharedColumns("t")
@@ -65,18 +66,21 @@ class RowScan:
         failing, doubtful = conditions()
         self.doubts = {place: len(failing) + n for n, place in enumerate(doubtful)}
         every = [*failing, *doubtful.values()]
-        masks = []
-        for start in range(0, len(every), self._WIDTH):
-            bits = (f"CASE WHEN {condition} THEN {1 << n}::BIGINT ELSE 0::BIGINT END" for n, condition in enumerate(every[start : start + self._WIDTH]))
-            masks.append(" |\n    ".join(bits))
-        self.masks = [f"_m{n}" for n in range(len(masks))]
-        columns = ",\n  ".join(f"({mask}) AS {name}" for name, mask in zip(self.masks, masks, strict=True))
-        self.sql = (f"SELECT * FROM (SELECT {', '.join(own_column(name) for name in kept)},\n  {columns}\n  FROM {shared.wrap(f'data.{quote(table)}')})\n"
-                    f"WHERE {' OR '.join(f'{name} <> 0' for name in self.masks)}")
+        groups = [every[start : start + self.WIDTH] for start in range(0, len(every), self.WIDTH)]
+        self.masks = [f"_m{n}" for n in range(len(groups))]
+        hit, masks = [], []
+        for n, group in enumerate(groups):
+            hit.append(f"CASE WHEN {' OR '.join(group)} THEN 1 ELSE 0 END AS _g{n}")
+            bits = " | ".join(f"CASE WHEN {condition} THEN {1 << place} ELSE 0 END" for place, condition in enumerate(group))
+            masks.append(f"CASE WHEN t._g{n} = 1 THEN {bits} ELSE 0 END AS _m{n}")
+        comma = ",\n  "
+        self.sql = (f"SELECT {', '.join(own_column(name) for name in kept)},\n  {comma.join(masks)}\n"
+                    f"FROM (SELECT t.*,\n  {comma.join(hit)}\n  FROM {shared.wrap(f'data.{quote(table)}')}) AS t\n"
+                    f"WHERE {' OR '.join(f't._g{n} = 1' for n in range(len(groups)))}")
 
     def bit(self, place: int) -> str:
         """SQL over the scan's columns: whether the bit at `place` is set."""
-        return f"(_m{place // self._WIDTH} & {1 << place % self._WIDTH}) <> 0"
+        return f"(_m{place // self.WIDTH} & {1 << place % self.WIDTH}) <> 0"
 
 
 def join_of(rule: Rule) -> tuple:
