@@ -99,10 +99,16 @@ def _fixed_file(folder: Path, run: str, against: str) -> list[Path]:
 
 def show_findings(rows: list[dict[str, Any]]) -> None:
     """Findings as a table for people."""
-    echo_table([say("级别", "severity"), say("状态", "state"), say("规则", "rule"), say("主键", "key"), say("值", "value"), say("应为", "expected"), say("差额", "difference"),
-                say("部门", "department"), say("来源", "source"), say("说明", "text")],
-               [(r["severity"], _state(r["state"]), r["rule"], r["key"], _short(r["value"]), _short(r["expected"]), r["difference"] or "", r["department"] or "", _source(r),
-                 say(r["message_zh"], r["message_en"])) for r in rows])
+    columns: list[tuple[str, Any]] = [
+        (say("级别", "severity"), lambda r: r["severity"]), (say("状态", "state"), lambda r: _state(r["state"])), (say("规则", "rule"), lambda r: r["rule"]),
+        (say("主键", "key"), lambda r: r["key"]), (say("值", "value"), lambda r: _short(r["value"])), (say("应为", "expected"), lambda r: _short(r["expected"])),
+        (say("差额", "difference"), lambda r: r["difference"] or ""), (say("部门", "department"), lambda r: r["department"] or ""),
+        (say("来源", "source"), _source), (say("说明", "text"), lambda r: say(r["message_zh"], r["message_en"])),
+    ]
+    # Room on a screen is short: where nothing differs or is known there is no column, nor for "new" where all is new.
+    told = {title for title, cell in columns if any(cell(r) for r in rows)} - (set() if any(r["state"] == "open" for r in rows) else {say("状态", "state")})
+    kept = [(title, cell) for title, cell in columns if title in told]
+    echo_table([title for title, _ in kept], [tuple(cell(r) for _, cell in kept) for r in rows])
 
 
 def _state(state: str | None) -> str:

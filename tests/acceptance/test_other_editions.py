@@ -58,7 +58,10 @@ def sealed(workspace: Workspace, name: str) -> Path:
         outcomes = ledger.findings(result.run)
         assert ledger.run(result.run).period == period
         rows = {count.table: count.rows_out for count in ledger.stages(result.run) if count.stage == "standardise"}
-    assert {outcome.outcome for outcome in outcomes} == {"passed"}
+    # What reads a table that nothing delivers has judged nothing, and says so.
+    assert {(outcome.outcome, "is not delivered" in outcome.reason) for outcome in outcomes} <= {("passed", False), ("skipped", True)}
+    assert {outcome.table for outcome in outcomes if outcome.outcome == "passed"} == set(standard.tables) - empty
+    assert {outcome.outcome for outcome in outcomes if outcome.table in empty} <= {"skipped"}
     assert {outcome.rule.split("-")[0] for outcome in outcomes} == {prefix}
     assert {rule.id for rule in all_rules(standard, load_rules(standard))} == {outcome.rule for outcome in outcomes}
     assert {table for table, count in rows.items() if count == 0} == empty
