@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "write": ("etl.commands.run", "write", "做到写文件为止", "go on up to writing"),
     "seal": ("etl.commands.run", "seal", "做到封包为止", "go on up to sealing"),
     "runs": ("etl.commands.runs", "runs", "已有运行：列表与明细", "runs so far: list and details"),
+    "calendar": ("etl.commands.calendar", "calendar", "报送日历：到期、逾期、已完成；节假日顺延", "what is due, late and done; deadlines postponed over holidays"),
     "findings": ("etl.commands.findings", "findings", "查看或导出检核发现（全部，不截断）", "see or export findings, all of them"),
     "profiles": ("etl.commands.profiles", "profiles", "数据画像：各表总体情况与往期比较", "profiles of the tables against earlier periods"),
     "trace": ("etl.commands.trace", "trace", "由流水号追溯到来源记录", "from a serial number back to the source rows"),

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etl.demo.columns import NAT, Frame, compact, days, numbered, objects, stream, take, uniform_days, weighted
+from etl.demo.columns import NAT, Frame, compact, days, numbered, objects, stream, take, uniform_days, weighted, years_between
 from etl.demo.contracts import Contracts
-from etl.demo.fates import CLAIM, Fates
+from etl.demo.fates import CLAIM, COOLING_OFF, Fates
 from etl.demo.organisation import HEAD_OFFICE, Organisation
 from etl.demo.people import People
 from etl.demo.products import CATALOGUE
 
 DEATH, DISABILITY, ILLNESS, MEDICAL, ALLOWANCE = "100", "200", "300", "400", "500"
 _LARGE = 300_000_00
+# What may be paid for the death of a minor: below this age, at most so many cents.
+_MINORS = ((10, 200_000_00), (18, 500_000_00))
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,15 @@ def draw_claims(seed: int, contracts: Contracts, fates: Fates, people: People, s
 
     recent, earlier, waiting = max(34, size * 12 // 1000), size * 6 // 100, max(4, size * 4 // 1000)
     spent = np.zeros(size, dtype=bool)
+    # A policy cancelled in the cooling-off period counts as never made: whatever happened meanwhile, nothing is paid.
+    void = (fates.reason == COOLING_OFF)[row]
     found: list[Frame] = []
     for kind, eligible, count, first, last, final in (
             ("death", mortal, max(6, recent // 9), month, end, True), ("illness", serious, max(3, recent // 12), month, end, True),
             ("death", mortal, earlier // 25, start + days(120), month - days(1), True), ("illness", serious, earlier // 25, start + days(120), month - days(1), True),
             ("everyday", everyday, recent - recent // 9 - recent // 12, month, end, False), ("open", everyday, waiting, end, end, False),
             ("everyday", everyday, earlier, start + days(90), month - days(1), False)):
-        cases = _draw(rng, kind, np.flatnonzero(eligible & ~spent[row]), count, row, begin, stop, first, last, end)
+        cases = _draw(rng, kind, np.flatnonzero(eligible & ~spent[row]), count, row, begin, stop, void, first, last, end)
         if final:
             fates.terminate[cases["policy"]], fates.reason[cases["policy"]] = cases["closed"], CLAIM
         if first >= month or final:
@@ -82,7 +86,7 @@ def draw_claims(seed: int, contracts: Contracts, fates: Fates, people: People, s
         found.append(cases)
     cases = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
     cases = take(cases, np.lexsort((cases["policy"], cases["reported"])))
-    return _with_lines(stream(seed, "claim lines"), cases, contracts, kinds)
+    return _with_lines(stream(seed, "claim lines"), cases, contracts, kinds, people.birth)
 
 
 def _duty(number: int) -> str | None:
@@ -93,8 +97,9 @@ def _duty(number: int) -> str | None:
 
 
 def _draw(rng: np.random.Generator, kind: str, candidates: np.ndarray, count: int, row: np.ndarray, begin: np.ndarray, stop: np.ndarray,
-          first: np.datetime64, last: np.datetime64, end: np.datetime64) -> Frame:
-    """Up to `count` cases closed in [first, last] on different policies; open ones were notified in the last three weeks."""
+          void: np.ndarray, first: np.datetime64, last: np.datetime64, end: np.datetime64) -> Frame:
+    """Up to `count` cases closed in [first, last] on different policies, none on `void` coverages; open ones were notified in the
+    last three weeks."""
     size = len(candidates)
     to_report, to_register, to_close = rng.integers(0, 13, size), rng.integers(0, 5, size), rng.integers(1, 28, size)
     closed = uniform_days(rng, np.full(size, first), np.full(size, last))
@@ -105,6 +110,7 @@ def _draw(rng: np.random.Generator, kind: str, candidates: np.ndarray, count: in
     loss = reported - days(to_report)
     fits = np.flatnonzero((loss >= begin[candidates]) & (loss <= stop[candidates]))
     fits = rng.permutation(fits)
+    fits = fits[~void[candidates[fits]]]
     _, once = np.unique(row[candidates[fits]], return_index=True)
     fits = fits[np.sort(once)][:count]
     died = loss + days((rng.random(size) * (to_report + 1)).astype(np.int64)) if kind == "death" else np.full(size, NAT)
@@ -113,7 +119,7 @@ def _draw(rng: np.random.Generator, kind: str, candidates: np.ndarray, count: in
             "closed": closed[fits], "death": died[fits], "kind": objects([kind] * len(fits))}
 
 
-def _with_lines(rng: np.random.Generator, cases: Frame, contracts: Contracts, kinds: np.ndarray) -> Claims:
+def _with_lines(rng: np.random.Generator, cases: Frame, contracts: Contracts, kinds: np.ndarray, birth: np.ndarray) -> Claims:
     size = len(cases["policy"])
     dead = cases["kind"] == "death"
     accident = np.isin(kinds[cases["cover"]], (DISABILITY, ALLOWANCE)) | (dead & (rng.random(size) < 0.3))
@@ -132,6 +138,8 @@ def _with_lines(rng: np.random.Generator, cases: Frame, contracts: Contracts, ki
     case, cover = case[keep], cover[keep]
     line_duty = np.where(dead[case], DEATH, kinds[cover]).astype(object)
     assessed = _assess(rng, line_duty, contracts.cover_sum[cover])
+    age = years_between(birth[contracts.insured[cases["policy"]]], np.where(dead, cases["death"], cases["loss"]))
+    assessed = np.where(line_duty == DEATH, np.minimum(assessed, _most_for_death(age)[case]), assessed)
     final = np.isin(duty, (DEATH, ILLNESS))
     decision = weighted(rng, tuple("APRTC"), (80, 8, 8, 2, 2), size)
     decision[final] = "A"
@@ -152,6 +160,11 @@ def _assess(rng: np.random.Generator, duty: np.ndarray, insured: np.ndarray) -> 
     share = insured * rng.integers(1, 4, size) // 10
     amount = np.select([duty == DISABILITY, duty == MEDICAL, duty == ALLOWANCE], [share, np.minimum(bill, insured // 3), np.minimum(stay, insured // 2)], default=insured)
     return amount.astype(np.int64)
+
+
+def _most_for_death(age: np.ndarray) -> np.ndarray:
+    """The most that a product pays for a death at `age`, in cents; grown-ups have no limit."""
+    return np.select([age < below for below, _ in _MINORS], [cents for _, cents in _MINORS], default=np.iinfo(np.int64).max)
 
 
 def claim_frames(seed: int, claims: Claims, contracts: Contracts, people: People, organisation: Organisation) -> dict[str, Frame]:

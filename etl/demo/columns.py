@@ -103,8 +103,8 @@ def years(day: np.ndarray) -> np.ndarray:
     return day.astype("datetime64[Y]").astype(np.int64) + 1970
 
 
-def take(frame: Frame, picks: np.ndarray) -> Frame:
-    """The rows `picks` (indices or a mask) of a frame."""
+def take(frame: Frame, picks: np.ndarray | slice) -> Frame:
+    """The rows `picks` (indices, a mask or a slice) of a frame."""
     return {name: column[picks] for name, column in frame.items()}
 
 

@@ -7,9 +7,12 @@ voucher at each year's end.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
 import numpy as np
 
-from etl.demo.columns import Frame, blank, days, objects, take
+from etl.demo.columns import Frame, blank, days, objects, size_of, take
 from etl.demo.expenses import commission_entries, expense_entries, funding_entries
 from etl.demo.finance_masters import ACCOUNTS, BOOK, master_frames
 from etl.demo.organisation import HEAD_OFFICE, Organisation
@@ -28,6 +31,8 @@ _RESULT = [i for i, account in enumerate(ACCOUNTS) if account[4] in "45"]
 _PARENTS = {_CODES.index(code): [i for i, account in enumerate(ACCOUNTS) if account[3] == code] for code in sorted({a[3] for a in ACCOUNTS if a[3]})}
 _PAY_KINDS = ("S", "F", "R")
 _NONE = -1
+# Transactions summed at a time: a large insurer has millions of them, its ledger far fewer lines.
+_AT_ONCE = 500_000
 
 
 def finance_frames(seed: int, payments: Frame, payouts: Frame, commissions: Frame, claim_lines: Frame, staff: np.ndarray, organisation: Organisation,
@@ -36,7 +41,7 @@ def finance_frames(seed: int, payments: Frame, payouts: Frame, commissions: Fram
     `_channel` beside them, `_paykind` beside the first); `claim_lines` has day, branch, product, channel and cents of every
     benefit paid; `staff` the employees of the head office and of each reporting branch."""
     branches = (HEAD_OFFICE, *organisation.codes)
-    more = (commission_entries(commissions, branches, start, end), expense_entries(seed, staff, start, end), funding_entries(staff, start, end))
+    more = chain((commission_entries(piece, branches, start, end) for piece in _pieces(commissions)), (expense_entries(seed, staff, start, end), funding_entries(staff, start, end)))
     entries = _entries(payments, payouts, claim_lines, branches, more)
     early = entries["day"] < start
     opening = _opening(take(entries, early), branches)
@@ -51,19 +56,26 @@ def finance_frames(seed: int, payments: Frame, payouts: Frame, commissions: Fram
             "Balance": _balances(everything, opening, branches, start, end)}
 
 
-def _entries(payments: Frame, payouts: Frame, claim_lines: Frame, branches: tuple[str, ...], more: tuple[Frame, ...]) -> Frame:
-    """Both sides of every transaction, not yet summed: day, branch, source, account, product, channel, way of paying, debit,
-    credit (cents). `more`: transactions with source, account numbers and cents of their own."""
+def _pieces(frame: Frame) -> Iterator[Frame]:
+    """The rows of a frame, so many at once that what is worked out from them stays small; at least one piece."""
+    for begin in range(0, max(size_of(frame), 1), _AT_ONCE):
+        yield take(frame, slice(begin, begin + _AT_ONCE))
+
+
+def _entries(payments: Frame, payouts: Frame, claim_lines: Frame, branches: tuple[str, ...], more: Iterable[Frame]) -> Frame:
+    """Both sides of all transactions, summed piece by piece only: day, branch, source, account, product, channel, way of paying,
+    side, debit, credit (cents). `more`: transactions with source, account numbers and cents of their own."""
     product = {p.code: i for i, p in enumerate(CATALOGUE)}
     class_of = np.array([int(_CLASS[p.kind]) for p in CATALOGUE])
     place = {code: i for i, code in enumerate(branches)}
-    parts: list[tuple] = []
+    parts: list[Frame] = []
 
     def book(day, branch, source, number, channel, cents, debit, credit, pay=_NONE) -> None:
         zero = np.zeros(len(cents), dtype=np.int64)
         for account, left, right, named in ((debit, cents, zero, debit >= _INDEX["6031"]), (credit, zero, cents, credit >= _INDEX["6031"])):
-            parts.append((day, branch, np.full(len(cents), source), account, np.where(named, number, _NONE), np.where(named, channel, _NONE),
-                          np.where(named, pay, _NONE), left, right))
+            parts.append(_aggregate({
+                "day": day, "branch": branch, "source": np.full(len(cents), source), "account": account, "product": np.where(named, number, _NONE),
+                "channel": np.where(named, channel, _NONE), "pay": np.where(named, pay, _NONE), "debit": left, "credit": right}))
 
     def places(codes: np.ndarray) -> np.ndarray:
         return np.array([place[code] for code in codes.tolist()], dtype=np.int64)
@@ -71,10 +83,11 @@ def _entries(payments: Frame, payouts: Frame, claim_lines: Frame, branches: tupl
     def channels(codes: np.ndarray) -> np.ndarray:
         return codes.astype("U2").astype(np.int64) if len(codes) else np.zeros(0, dtype=np.int64)
 
-    number = np.array([product[code] for code in payments["RiskCode"].tolist()], dtype=np.int64)
-    money = np.where(payments["PayMode"] == "1", _INDEX["1001"], _INDEX["1002"])
-    book(payments["ConfDate"], places(payments["ManageCom"]), _SOURCES.index("BF"), number, channels(payments["_channel"]), payments["SumActuPayMoney"], money,
-         _INDEX["6031"] + class_of[number], payments["_paykind"])
+    for paid in _pieces(payments):
+        number = np.array([product[code] for code in paid["RiskCode"].tolist()], dtype=np.int64)
+        money = np.where(paid["PayMode"] == "1", _INDEX["1001"], _INDEX["1002"])
+        book(paid["ConfDate"], places(paid["ManageCom"]), _SOURCES.index("BF"), number, channels(paid["_channel"]), paid["SumActuPayMoney"], money,
+             _INDEX["6031"] + class_of[number], paid["_paykind"])
     number = np.array([product[code] for code in claim_lines["product"].tolist()], dtype=np.int64)
     owed = np.full(len(number), _INDEX["2241"])
     book(claim_lines["day"], places(claim_lines["branch"]), _SOURCES.index("PK"), number, channels(claim_lines["channel"]), claim_lines["cents"],
@@ -88,8 +101,7 @@ def _entries(payments: Frame, payouts: Frame, claim_lines: Frame, branches: tupl
         debit, credit = (np.array([_INDEX[code] for code in part[side].tolist()], dtype=np.int64) for side in ("debit", "credit"))
         source = np.array([_SOURCES.index(code) for code in part["source"].tolist()], dtype=np.int64)
         book(part["day"], part["branch"], source, number, part["channel"], part["cents"], debit, credit)
-    columns = [np.concatenate(column) for column in zip(*parts)]
-    return dict(zip(("day", "branch", "source", "account", "product", "channel", "pay", "debit", "credit"), columns))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _opening(early: Frame, branches: tuple[str, ...]) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from etl.demo.columns import objects, years
@@ -18,20 +20,23 @@ BANKS = (("中国工商银行", "622202"), ("中国建设银行", "621700"), ("�
          ("招商银行", "622588"), ("中国邮政储蓄银行", "621799"), ("交通银行", "622260"))
 
 
-def id_cards(areas: np.ndarray, birth: np.ndarray, female: np.ndarray, sequence: np.ndarray) -> np.ndarray:
+def id_cards(areas: np.ndarray, birth: np.ndarray, female: np.ndarray, sequence: np.ndarray, *, others: Iterable[str | None] = ()) -> np.ndarray:
     """Identity card numbers, all different.
 
     areas: six-digit codes as int; birth: datetime64[D]; female: bool; sequence: any whole numbers (reduced to the odd or
-    even orders that the sex allows). Two people of one area, day and sex get different orders.
+    even orders that the sex allows). Two people of one area, day and sex get different orders. `others`: numbers of people who
+    have theirs already, which nobody else gets; what is no card number among them is ignored.
     """
     months = birth.astype("datetime64[M]").astype(np.int64) % 12 + 1
     day = (birth - birth.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
     head = (areas.astype(np.int64) * 10**8 + years(birth) * 10**4 + months * 100 + day) * 1000
     order = sequence.astype(np.int64) % 499 * 2 + np.where(female, 2, 1)
+    given = np.array([int(number[:17]) for number in others if number and len(number) == 18 and number[:17].isdigit()], dtype=np.int64)
     while True:
         _, first = np.unique(head + order, return_index=True)
         clash = np.ones(len(order), dtype=bool)
         clash[first] = False
+        clash |= np.isin(head + order, given)
         if not clash.any():
             break
         order[clash] = np.where(order[clash] >= 997, order[clash] % 2 + 2 * (order[clash] % 2 == 0), order[clash] + 2)

@@ -138,7 +138,8 @@ def build_frames(*, policies: int, seed: int, as_of: date) -> dict[tuple[str, st
     case = claims.line_case[settled]
     claim_lines = {"day": claims.closed[case], "branch": decided_by[case], "channel": contracts.channel[claims.policy[case]], "cents": claims.line_paid[settled],
                    "product": objects([p.code for p in CATALOGUE])[contracts.cover_product[claims.line_cover[settled]]]}
-    staff = staff_frames(seed, organisation.frames["LDCom"], start, end)
+    known = np.concatenate([people.frame["IDNo"], organisation.frames["LAAgent"]["IDNo"]])
+    staff = staff_frames(seed, organisation.frames["LDCom"], known, start, end)
     ledger = finance_frames(seed, paid, life["LJAGet"], life["LACommision"], claim_lines, _heads(staff["Staff"]["OrgCode"], organisation), organisation, start, end)
     service = service_frames(seed, contracts, fates, people, start, end)
     investment = investment_frames(seed, policies, end)

@@ -29,7 +29,7 @@ def payees(seed: int, contracts: Contracts, people: People, policy: np.ndarray, 
         birth = people.birth[insured[heir]] + days(rng.integers(-1200, 1200, len(heir)))
         birth = np.minimum(birth, np.datetime64("2004-01-01"))
         female = ~people.female[insured[heir]]
-        columns["IDNo"][heir] = identity.id_cards(area, birth, female, rng.integers(0, 499, len(heir)))
+        columns["IDNo"][heir] = identity.id_cards(area, birth, female, rng.integers(0, 499, len(heir)), others=people.frame["IDNo"])
         columns["Name"][heir] = names.person_names(rng, names.surnames(rng, len(heir)), female)
         columns["IDType"][heir] = "0"
     assert len(account) == size

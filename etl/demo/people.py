@@ -69,7 +69,8 @@ def build_people(seed: int, sketch: Sketch, organisation: Organisation, client_s
     order = np.argsort(first, kind="stable")
     row_of = np.empty(len(order), dtype=np.int64)
     row_of[order] = np.arange(len(order))
-    frame = _frame(stream(seed, "customers"), organisation, birth[order], female[order], surname[order], first[order], sub[order], married[order], end)
+    frame = _frame(stream(seed, "customers"), organisation, birth[order], female[order], surname[order], first[order], sub[order], married[order], end,
+                   organisation.frames["LAAgent"]["IDNo"])
     members = np.where(members < 0, size - members - 1, members)
     return People(
         frame=frame, birth=birth[order], female=female[order], holder_row=row_of[np.searchsorted(keys, np.arange(sketch.holders) * 5)],
@@ -110,7 +111,7 @@ def _members(seed: int, sketch: Sketch, holder_rows: np.ndarray, holder_female: 
 
 
 def _frame(rng: np.random.Generator, organisation: Organisation, birth: np.ndarray, female: np.ndarray, surname: np.ndarray, first: np.ndarray,
-           sub: np.ndarray, married: np.ndarray, end: np.datetime64) -> Frame:
+           sub: np.ndarray, married: np.ndarray, end: np.datetime64, sellers: np.ndarray) -> Frame:
     size = len(birth)
     age, age_then = years_between(birth, np.full(size, end)), years_between(birth, first)
     minor = age < 18
@@ -120,7 +121,7 @@ def _frame(rng: np.random.Generator, organisation: Organisation, birth: np.ndarr
     home = np.array([int(place.county[:2]) for place in organisation.sub_place])[sub]
     own = _area_near(rng, areas, provinces, home)
     born = np.where(rng.random(size) < 0.7, own, areas[rng.integers(0, len(areas), size)])
-    number = identity.id_cards(born, birth, female, rng.integers(0, 499, size))
+    number = identity.id_cards(born, birth, female, rng.integers(0, 499, size), others=sellers)
     kind = objects(["0"] * size)
     nation = objects(["CHN"] * size)
     adults = np.flatnonzero(age_then >= 20)

@@ -46,6 +46,8 @@ def draw_payments(seed: int, contracts: Contracts, fates: Fates, end: np.datetim
     paid_on = np.where(arrears, back, np.where(lapsed & ~np.isnat(back), np.maximum(paid_on, back), paid_on))
     kind[arrears] = REINSTATEMENT
     confirmed = np.minimum(paid_on + days(rng.integers(0, 2, size)), end)
+    several = arrears & (np.bincount(policy[lapsed & (paid_on == back)], minlength=len(due_count))[policy] > 1)
+    confirmed = np.where(several, np.fmin(confirmed, _confirmed_by(paid_on, fates.terminate[policy])), confirmed)
     # A client pays for all members of its group policy at once.
     lead = _leads(contracts)[policy]
     same = np.searchsorted(policy, lead) + turn
@@ -54,6 +56,13 @@ def draw_payments(seed: int, contracts: Contracts, fates: Fates, end: np.datetim
     keep = (paid_on <= end) & ~(lapsed & np.isnat(back)) & ((turn == 0) | np.isnat(over) | (confirmed < over))
     policy, turn = policy[keep], turn[keep]
     return Payments(policy, turn + 1, due[keep], paid_on[keep], confirmed[keep], kind[keep], np.bincount(policy, minlength=len(due_count)))
+
+
+def _confirmed_by(paid_on: np.ndarray, over: np.ndarray) -> np.ndarray:
+    """The last day to confirm several instalments that came in on `paid_on`, for policies ended on `over` (NaT = never): within
+    the month and before the end. They are one sum; were it split over two months, either month would skip instalments."""
+    month_end = (paid_on.astype("datetime64[M]") + np.timedelta64(1, "M")).astype("datetime64[D]") - days(1)
+    return np.fmin(month_end, over - days(1))
 
 
 def _leads(contracts: Contracts) -> np.ndarray:

@@ -5,6 +5,8 @@ Dates are text yyyy.mm.dd in this system; its codes are its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from etl.demo import identity, names
@@ -23,9 +25,10 @@ _HOLDERS = (("东岸国有资产经营集团有限公司", "310101", 50, 0.0), (
             ("浙东商贸集团有限公司", "330102", 8, 0.5), ("岭南实业投资控股有限公司", "440106", 6, 0.0), ("东岸信托有限责任公司", "310106", 4, 0.0))
 
 
-def staff_frames(seed: int, branches: Frame, start: np.datetime64, end: np.datetime64) -> dict[str, Frame]:
-    """Staff, Appointment, Punishment and Shareholder. `branches` is LDCom, whose ChiefCode names employees."""
-    staff, appointments = _people(seed, branches, start, end)
+def staff_frames(seed: int, branches: Frame, others: Iterable[str | None], start: np.datetime64, end: np.datetime64) -> dict[str, Frame]:
+    """Staff, Appointment, Punishment and Shareholder. `branches` is LDCom, whose ChiefCode names employees; `others`: document
+    numbers of customers and sales persons, which no employee has."""
+    staff, appointments = _people(seed, branches, others, start, end)
     return {"Staff": staff, "Appointment": appointments, "Punishment": _punishments(appointments, end), "Shareholder": _shareholders(seed, start)}
 
 
@@ -33,7 +36,7 @@ def _dots(day: np.ndarray) -> np.ndarray:
     return dated(day, lambda text: text.replace("-", "."))
 
 
-def _people(seed: int, branches: Frame, start: np.datetime64, end: np.datetime64) -> tuple[Frame, Frame]:
+def _people(seed: int, branches: Frame, others: Iterable[str | None], start: np.datetime64, end: np.datetime64) -> tuple[Frame, Frame]:
     rng = stream(seed, "staff")
     chief_of = {int(code[1:]): unit for unit, code in enumerate(branches["ChiefCode"].tolist())}
     size = max(max(chief_of), len(_OFFICERS)) + 5
@@ -65,7 +68,7 @@ def _people(seed: int, branches: Frame, start: np.datetime64, end: np.datetime64
     surname = names.surnames(rng, size)
     phones = identity.mobiles(rng, size, staff=True)
     phones[~np.isnat(left)] = None
-    cards = identity.id_cards(areas[rng.integers(0, len(areas), size)], birth, female, rng.integers(0, 499, size))
+    cards = identity.id_cards(areas[rng.integers(0, len(areas), size)], birth, female, rng.integers(0, 499, size), others=others)
     # A few colleagues come from Hong Kong or abroad: other documents, no party.
     outside = np.flatnonzero((number % 43 == 7) & ~chief & ~senior)
     document = objects(["S"] * size)

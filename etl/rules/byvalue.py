@@ -1,6 +1,6 @@
 """Judge a rule over one item on the item's distinct values: a million rows hold five statuses and two sexes.
 
-For items with few values one scan counts how often each occurs. Every rule that reads nothing else is judged on those
+For an item with few values, reading its column says how often each occurs. Every rule that reads nothing else is judged on those
 values; what is left for the scan of the rows is a comparison with the values that fail, and nothing where none does.
 """
 
@@ -20,7 +20,6 @@ SAMPLE_ROWS = 20_480
 FEW_VALUES = 2_048
 # More failing values than this are not listed; the rule is judged row by row.
 MOST_FAILING = 64
-_SET_SIZE = 48
 
 
 @dataclass(frozen=True)
@@ -48,28 +47,24 @@ def judge_by_value(engine: Engine, table: str, rules: Sequence[tuple[int, Rule]]
         read = set(re.findall(r't\."([^"]+)"', condition))
         if len(read) == 1:
             counted.setdefault(read.pop(), []).append(condition)
-    items = _with_few_values(engine, table, sorted(candidates | counted))
     answers: dict[int, ByValue] = {}
     counts: dict[str, int] = {}
-    for start in range(0, len(items), _SET_SIZE):
-        chunk = items[start : start + _SET_SIZE]
-        engine.execute(f"CREATE OR REPLACE TEMP TABLE _values AS {values_sql(table, chunk)}")
-        for place, item in enumerate(chunk):
-            group = _group(chunk, place)
-            if item in candidates:
-                answers |= _judge_item(engine, item, group, candidates[item], failing_sql)
-            if item in counted:
-                counts |= _count(engine, group, counted[item])
+    for item in _with_few_values(engine, table, sorted(candidates | counted)):
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE _values AS {values_sql(table, item)}")
+        answers |= _judge_item(engine, item, candidates.get(item, []), failing_sql)
+        counts |= _count(engine, counted.get(item, []))
         engine.execute("DROP TABLE _values")
     return answers, counts
 
 
-def _count(engine: Engine, group: int, conditions: list[str]) -> dict[str, int]:
+def _count(engine: Engine, conditions: list[str]) -> dict[str, int]:
     import duckdb
 
+    if not conditions:
+        return {}
     wanted = ", ".join(f"coalesce(sum(t._n) FILTER (WHERE {condition}), 0)" for condition in conditions)
     try:
-        found = engine.rows(f"SELECT {wanted} FROM (SELECT * FROM _values WHERE _g = {group}) AS t")[0]
+        found = engine.rows(f"SELECT {wanted} FROM _values AS t")[0]
     except duckdb.Error:
         return {}
     return dict(zip(conditions, map(int, found), strict=True))
@@ -81,16 +76,9 @@ def single_item(rule: Rule) -> str | None:
     return names.pop() if rule.kind == "row" and len(names) == 1 else None
 
 
-def values_sql(table: str, items: Sequence[str]) -> str:
-    """How often each value of each item occurs, in one scan: `_g` says whose value a line holds, `_n` how often."""
-    names = ", ".join(quote(item) for item in items)
-    sets = ", ".join(f"({quote(item)})" for item in items)
-    return f"SELECT grouping_id({names}) AS _g, {names}, count(*) AS _n FROM data.{quote(table)} GROUP BY GROUPING SETS ({sets})"
-
-
-def _group(items: Sequence[str], place: int) -> int:
-    # A bit of grouping_id is set for each item that is not in the line's grouping set, the first item's bit being the highest.
-    return (1 << len(items)) - 1 - (1 << (len(items) - 1 - place))
+def values_sql(table: str, item: str) -> str:
+    """How often each value of an item occurs (`_n`); reads that column alone."""
+    return f"SELECT {quote(item)}, count(*) AS _n FROM data.{quote(table)} GROUP BY {quote(item)}"
 
 
 def _with_few_values(engine: Engine, table: str, items: list[str]) -> list[str]:
@@ -103,9 +91,11 @@ def _with_few_values(engine: Engine, table: str, items: list[str]) -> list[str]:
     return [item for item, count in zip(items, found, strict=True) if count <= FEW_VALUES]
 
 
-def _judge_item(engine: Engine, item: str, group: int, rules: list[tuple[int, Rule]], failing_sql: Any) -> dict[int, ByValue]:
+def _judge_item(engine: Engine, item: str, rules: list[tuple[int, Rule]], failing_sql: Any) -> dict[int, ByValue]:
     import duckdb
 
+    if not rules:
+        return {}
     columns = []
     for number, (_, rule) in enumerate(rules):
         columns.append(f"{judged_condition(rule)} AS _j{number}")
@@ -118,7 +108,7 @@ def _judge_item(engine: Engine, item: str, group: int, rules: list[tuple[int, Ru
     try:
         found = engine.rows(
             f"SELECT {', '.join(wanted)} FROM (SELECT t.{quote(item)} AS _v, t._n, {', '.join(columns)} "
-            f"FROM (SELECT *, {unmapped} FROM _values WHERE _g = {group}) AS t)")[0]
+            f"FROM (SELECT *, {unmapped} FROM _values) AS t)")[0]
     except duckdb.Error:
         # The scan of the rows finds out which rule it was.
         return {}

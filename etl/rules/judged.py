@@ -51,7 +51,8 @@ def judged_rows(rule: Rule, never_null: Collection[str], call: Call | None = Non
     if not found.doubtful:
         return Judged(sure)
     when = rule.when.sql(own_column, call) if rule.when else TRUE
-    return Judged(sure, f"({all_of([when, found.sql])} AND {rule.expect.sql(own_column, call)} IS NULL)")
+    # What is rare comes first: the rest is then asked of few rows.
+    return Judged(sure, f"({rule.expect.sql(own_column, call)} IS NULL AND {all_of([when, found.sql])})")
 
 
 def count_rows(engine: Engine, table: str, conditions: Collection[str], rows: int, nulls: Mapping[str, int] | None) -> dict[str, int]:
@@ -59,11 +60,12 @@ def count_rows(engine: Engine, table: str, conditions: Collection[str], rows: in
     counts: dict[str, int] = {}
     asked: list[str] = []
     for condition in dict.fromkeys(conditions):
-        plain = re.fullmatch(r't\."([^"]+)" IS NOT NULL', condition.strip("()"))
+        plain = re.fullmatch(r'\(?t\."([^"]+)" IS NOT NULL\)?|\(NOT \(t\."([^"]+)" IS NULL\)\)', condition)
+        item = plain and (plain[1] or plain[2])
         if condition == TRUE or not rows:
             counts[condition] = rows
-        elif plain and nulls is not None and plain[1] in nulls:
-            counts[condition] = rows - nulls[plain[1]]
+        elif item and nulls is not None and item in nulls:
+            counts[condition] = rows - nulls[item]
         else:
             asked.append(condition)
     return counts | (_counted(engine, table, asked) if asked else {})

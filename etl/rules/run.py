@@ -130,7 +130,7 @@ class _Check:
     def _marked(self, indexes: list[int], scan: RowScan) -> None:
         """Take over the bits of a scan: hits with their rows, and rows that were counted as judged but could not be."""
         union = self.engine.rows(f"SELECT {', '.join(f'coalesce(bit_or({mask}), 0)' for mask in scan.masks)} FROM _marks")[0]
-        set_bits = {place for place in range(len(indexes) + len(scan.doubts)) if union[place // scan.WIDTH] >> (place % scan.WIDTH) & 1}
+        set_bits = {place for place in range(len(indexes) + len(scan.doubts)) if scan.any_set(union, place)}
         hits = [f"SELECT _row, {index} FROM _marks WHERE {scan.bit(place)}" for place, index in enumerate(indexes) if place in set_bits]
         if hits:
             self.engine.execute("INSERT INTO _hits " + " UNION ALL ".join(hits))

@@ -107,7 +107,10 @@ def _standard(shape: Shape, tables: dict[str, Table], codes: dict[str, CodeTable
     for key in ("regulator", "basis"):
         shape.texts(data.get(key), key)
     deadline = shape.mapping(data.get("deadline"), "deadline")
-    shape.keys(deadline, ("day", "days_after"), "deadline")
+    shape.keys(deadline, ("day", "days_after", "postpone"), "deadline")
+    for key in ("day", "days_after"):
+        shape.number(deadline.get(key), "deadline", key)
+    shape.flag(deadline.get("postpone"), "deadline", "postpone")
     return Standard(
         name=shape.text(data["standard"], "standard"), prefix=shape.text(data["prefix"], "prefix"), title=shape.texts(data["name"], "name"),
         version=shape.text(data["version"], "version"), frequency=shape.one_of(data["frequency"], FREQUENCIES, "frequency"),

@@ -19,7 +19,7 @@ basis: by hand
 provenance: G
 effective: {from: 2026-01-01, to: 2026-12-31}
 frequency: monthly
-deadline: {day: 15, days_after: 15}
+deadline: {day: 15, days_after: 15, postpone: true}
 on_error: hold_transactions
 hold_key: [TN]
 split_by: BDH
