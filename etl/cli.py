@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "figures": ("etl.commands.figures", "figures", "指标：按定义计算，可按机构、渠道、产品、月份拆分，直至明细行", "named figures, split by branch, channel, product, month, down to their rows"),
     "reconcile": ("etl.commands.reconcile", "reconcile", "核对：与总账、登记平台、统计汇总表、上期", "reconcile with ledger, registry, statistics summary, the period before"),
     "verify": ("etl.commands.verify", "verify", "校验报送包是否原样", "check that a package is as it was sealed"),
+    "approve": ("etl.commands.approve", "approve", "批准、退回已封好的报送包，或撤回批准", "approve or reject a sealed package, or withdraw its approval"),
+    "approvals": ("etl.commands.approve", "approvals", "待批准的报送包与全部决定", "packages that wait for approval, and every decision"),
     "check": ("etl.commands.check", "check", "检核任何人生成的报送文件", "check submission files made by anyone"),
     "standard": ("etl.commands.standard", "standard", "标准：列表、表结构、工作簿导入导出、版本比较、目录页", "standards: list, show, import, export, diff, catalogue"),
     "registry": ("etl.commands.registry", "registry", "保单登记平台：每日报送、更正、对账；演示平台", "the policy registry: daily cycle, reconciliation, stand-in platform"),

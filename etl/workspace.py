@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import EastboundError
-from etl.packs.yamlfile import read_yaml
+from etl.packs.yamlfile import YamlDocument, read_yaml
 
 SETTINGS = "workspace.yaml"
 
@@ -31,13 +31,17 @@ class VariableMissing(EastboundError):
 
 @dataclass(frozen=True)
 class Workspace:
-    """`root` and what workspace.yaml says: company code, system name -> database URL, ledger URL if not the default."""
+    """`root` and what workspace.yaml says: company code, system name -> database URL, ledger URL if not the default.
+
+    `approvers`: who may approve packages; empty where the settings do not limit it.
+    """
 
     root: Path
     company: str = ""
     systems: dict[str, str] = field(default_factory=dict)
     ledger_url: str | None = None
     packs: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, root: Path | str) -> Workspace:
@@ -49,13 +53,13 @@ class Workspace:
         document = read_yaml(path)
         data: dict[str, Any] = document.data or {}
         for key in data:
-            if key not in ("company", "systems", "ledger", "packs"):
+            if key not in ("company", "systems", "ledger", "packs", "approvers"):
                 raise document.broken(key, zh=f"未知键 {key}", en=f"unknown key {key}")
         if not data.get("company"):
             raise document.broken(zh="缺少 company（保险机构代码）", en="company (the insurer's code) is missing")
         systems = {str(name): _fill(str(url), path) for name, url in (data.get("systems") or {}).items()}
         return cls(root, str(data["company"]), systems, _fill(data["ledger"], path) if data.get("ledger") else None,
-                   tuple(str(p) for p in data.get("packs") or ()))
+                   tuple(str(p) for p in data.get("packs") or ()), _names(document, data, "approvers"))
 
     def save(self) -> None:
         """Write workspace.yaml from this object."""
@@ -67,6 +71,8 @@ class Workspace:
             data["ledger"] = self.ledger_url
         if self.packs:
             data["packs"] = list(self.packs)
+        if self.approvers:
+            data["approvers"] = list(self.approvers)
         path = self.root / SETTINGS
         partial = path.with_suffix(".partial")
         partial.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
@@ -97,6 +103,17 @@ class Workspace:
 
     def package_base(self, standard: str, period: str) -> Path:
         return self.root / "packages" / standard / period
+
+
+def _names(document: YamlDocument, data: dict[str, Any], key: str) -> tuple[str, ...]:
+    """A list of people. An empty one is refused: whether it means nobody or everybody is not for a program to guess."""
+    if key not in data:
+        return ()
+    names = data[key]
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise document.broken(key, zh=f"{key} 应为至少含一个姓名的列表，如 [li, wang]；不限制时删去该键",
+                              en=f"{key} should be a list of at least one name, such as [li, wang]; leave the key out where everyone may")
+    return tuple(name.strip() for name in names)
 
 
 def _fill(text: str, path: Path) -> str:

@@ -229,11 +229,7 @@ class Ledger:
     def append_event(self, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None) -> AuditEvent:
         """Add a link to the audit chain. `detail`: JSON, without personal values. Returns it with its number and hash."""
         with writing(self._engine) as connection:
-            last = connection.execute(select(AuditEventRow.seq, AuditEventRow.hash).order_by(AuditEventRow.seq.desc()).limit(1)).first()
-            seq, prev_hash = (last.seq + 1, last.hash) if last else (1, chain.GENESIS)
-            at, text = chain.moment_text(_now()), chain.detail_text(detail or {})
-            values = {"seq": seq, "at": at, "actor": actor, "action": action, "subject": subject, "detail": text, "prev_hash": prev_hash}
-            connection.execute(sa.insert(AuditEventRow), {**values, "hash": chain.link_hash(**values)})
+            seq = append_link(connection, actor, action, subject, detail)
         return self.events(from_seq=seq, limit=1)[0]
 
     def events(self, *, subject: str | None = None, from_seq: int = 1, limit: int | None = None) -> list[AuditEvent]:
@@ -281,6 +277,16 @@ class Ledger:
             connection.execute(sa.delete(model).where(model.run == run_id))
             if rows:
                 connection.execute(sa.insert(model), rows)
+
+
+def append_link(connection: Connection, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None) -> int:
+    """Add a link to the audit chain inside a write transaction, so that it stands or falls with what it tells of. Returns its number."""
+    last = connection.execute(select(AuditEventRow.seq, AuditEventRow.hash).order_by(AuditEventRow.seq.desc()).limit(1)).first()
+    seq, prev_hash = (last.seq + 1, last.hash) if last else (1, chain.GENESIS)
+    at, text = chain.moment_text(_now()), chain.detail_text(detail or {})
+    values = {"seq": seq, "at": at, "actor": actor, "action": action, "subject": subject, "detail": text, "prev_hash": prev_hash}
+    connection.execute(sa.insert(AuditEventRow), {**values, "hash": chain.link_hash(**values)})
+    return int(seq)
 
 
 def _put(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> None:

@@ -141,6 +141,26 @@ class EventNumberRow(Base):
     sequence: Mapped[int] = mapped_column(BigInteger)
 
 
+class ApprovalRow(Base):
+    __tablename__ = "approvals"
+    # Of two people who decide on the same state of affairs, the second finds the number taken.
+    __table_args__ = (UniqueConstraint("run", "kind", "number"), Index(None, "standard", "period"))
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    run: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    standard: Mapped[str] = mapped_column(String(80))
+    period: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[str] = mapped_column(String(20))
+    number: Mapped[int] = mapped_column(Integer)
+    decision: Mapped[str] = mapped_column(String(20))
+    maker: Mapped[str] = mapped_column(String(120))
+    checker: Mapped[str] = mapped_column(String(120))
+    reason: Mapped[str] = mapped_column(Text)
+    package_sha256: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    event: Mapped[int] = mapped_column(Integer)
+
+
 class AuditEventRow(Base):
     __tablename__ = "audit_events"
 

@@ -353,6 +353,7 @@ company: "000001"
 systems: {core: "sqlite:///core.db"}
 ledger: sqlite:///ledger.db
 packs: [packs]
+approvers: [li, 王经理]
 """,
 }
 

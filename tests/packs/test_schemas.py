@@ -307,6 +307,7 @@ def test_a_key_of_another_block_is_refused_by_both(name, at, tmp_path):
     (f"{full_pack.RULES}/profiles.yaml", ("history",), 0), (f"{full_pack.RULES}/profiles.yaml", ("expectations", 2, "at_least"), "low"),
     (f"{full_pack.SOURCE}/source.yaml", ("tables", 0, "columns", 0, "type"), "varchar"), (f"{full_pack.SOURCE}/source.yaml", ("tables", 0, "key"), []),
     (f"{full_pack.SOURCE}/full_2026/BD.yaml", ("branches", 0, "from"), "Pol"), (f"{full_pack.SOURCE}/full_2026/BD.yaml", ("branches", 0, "items", "ZT", "default"), False),
+    ("workspace.yaml", ("approvers",), []), ("workspace.yaml", ("approvers",), "li"), ("workspace.yaml", ("approvers", 0), " "),
 ])
 def test_a_wrong_value_is_refused_by_both(name, at, value, tmp_path):
     assert refused(full_pack.write(tmp_path), name, lambda document: inside(document, at[:-1]).__setitem__(at[-1], value))
