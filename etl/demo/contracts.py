@@ -94,7 +94,8 @@ def build_contracts(seed: int, sketch: Sketch, people: People, organisation: Org
     cooling = np.where(channel == "03", 20, 15)
     receipt = valid + days(rng.integers(0, 8, len(sign)))
     receipt[(group >= 0) | (receipt > end)] = NAT
-    bank, account = identity.bank_cards(rng, len(sign))
+    # Who pays premiums from a sales person's account would be a finding.
+    bank, account = identity.bank_cards(rng, len(sign), others=organisation.frames["LAAgent"]["BankAccNo"])
     way = weighted(rng, ("1", "2", "3", "4", "5"), (4, 74, 7, 13, 2), len(sign))
     way[channel == "07"] = "4"
     way[group >= 0] = "2"

@@ -32,18 +32,20 @@ def id_cards(areas: np.ndarray, birth: np.ndarray, female: np.ndarray, sequence:
     head = (areas.astype(np.int64) * 10**8 + years(birth) * 10**4 + months * 100 + day) * 1000
     order = sequence.astype(np.int64) % 499 * 2 + np.where(female, 2, 1)
     given = np.array([int(number[:17]) for number in others if number and len(number) == 18 and number[:17].isdigit()], dtype=np.int64)
-    while True:
-        _, first = np.unique(head + order, return_index=True)
-        clash = np.ones(len(order), dtype=bool)
-        clash[first] = False
-        clash |= np.isin(head + order, given)
-        if not clash.any():
-            break
+    while (clash := _taken(head + order, given)).any():
         order[clash] = np.where(order[clash] >= 997, order[clash] % 2 + 2 * (order[clash] % 2 == 0), order[clash] + 2)
     body = head + order
     digits = body[:, None] // 10 ** np.arange(16, -1, -1, dtype=np.int64) % 10
     checks = _CHECKS[(digits * _WEIGHTS).sum(axis=1) % 11]
     return objects([f"{number}{check}" for number, check in zip(body.tolist(), checks.tolist())])
+
+
+def _taken(numbers: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Which numbers are among those given already, or come a second time."""
+    _, first = np.unique(numbers, return_index=True)
+    taken = np.ones(len(numbers), dtype=bool)
+    taken[first] = False
+    return taken | np.isin(numbers, given)
 
 
 def credit_codes(rng: np.random.Generator, kind: str, areas: list[str]) -> list[str]:
@@ -80,11 +82,15 @@ def landlines(rng: np.random.Generator, area_codes: np.ndarray) -> np.ndarray:
     return objects([f"{code}-{tail}" for code, tail in zip(area_codes.tolist(), tails)])
 
 
-def bank_cards(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Bank names with branch and card numbers of 19 digits whose last digit checks (Luhn)."""
+def bank_cards(rng: np.random.Generator, size: int, *, others: Iterable[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """Bank names and card numbers of 19 digits whose last digit checks (Luhn), all different and none of `others`."""
     bank = rng.integers(0, len(BANKS), size)
     heads = np.array([int(head) for _, head in BANKS], dtype=np.int64)[bank]
-    body = heads * 10**12 + rng.integers(0, 10**12, size)
+    tail = rng.integers(0, 10**12, size)
+    given = np.array([int(number[:18]) for number in others], dtype=np.int64)
+    while (clash := _taken(heads * 10**12 + tail, given)).any():
+        tail[clash] = (tail[clash] + 1) % 10**12
+    body = heads * 10**12 + tail
     digits = body[:, None] // 10 ** np.arange(17, -1, -1, dtype=np.int64) % 10
     doubled = digits.copy()
     doubled[:, 1::2] *= 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,10 @@ from etl.demo.store import create_indexes, create_tables, open_database, relatio
 
 LEAST_POLICIES = 50
 HISTORY_YEARS = 3
+# What other tables follow from: of policies, premiums and commissions.
+_SELLER = ("AgentCode", "AgentCom")
+_PREMIUM = ("PayNo", "ContNo", "PolNo", "RiskCode", "ManageCom", "PayCount", "SumActuPayMoney", "Currency", "ConfDate", "PayMode", "_channel", "_policy", "_paykind")
+_FEE = ("ManageCom", "RiskCode", "CommisionType", "Commision", "CalDate", "_channel")
 Progress = Callable[[str, int], None]
 
 
@@ -68,22 +74,21 @@ def create_insurer(urls: dict[str, str], *, policies: int = 2000, seed: int = 20
         raise DemoUrlMissing(missing=", ".join(missing))
     if fault_rate > 0 and truth is None:
         raise DemoTruthMissing()
-    rows: dict[str, dict[str, int]] = {}
-    frames = build_frames(policies=policies, seed=seed, as_of=as_of)
     from etl.sources.loader import load_source
 
-    for system in (name for name in SYSTEMS if name in urls):
+    rows: dict[str, dict[str, int]] = {}
+    for system, made in groupby(_made(policies, seed, as_of), key=itemgetter(0)):
+        if system not in urls:
+            continue
         contract = load_source(system)
         engine = open_database(urls[system])
         tables = relations(contract)
         create_tables(engine, tables)
         rows[system] = {}
-        for name, table in contract.tables.items():
-            # Written frames are let go at once: the largest tables are the last to be held.
-            count = write_table(engine, tables[name], table, frames.pop((system, name)))
-            rows[system][name] = count
+        for _, name, frame in made:
+            rows[system][name] = write_table(engine, tables[name], contract.tables[name], frame)
             if progress:
-                progress(f"{system}.{name}", count)
+                progress(f"{system}.{name}", rows[system][name])
         create_indexes(engine, tables)
         engine.dispose()
     planted = 0
@@ -109,6 +114,14 @@ def repair_insurer(urls: dict[str, str], *, truth: Path) -> int:
 
 def build_frames(*, policies: int, seed: int, as_of: date) -> dict[tuple[str, str], Frame]:
     """All tables of a clean insurer by (system, table), rows in key order."""
+    return {(system, name): frame for system, name, frame in _made(policies, seed, as_of)}
+
+
+def _made(policies: int, seed: int, as_of: date) -> Iterator[tuple[str, str, Frame]]:
+    """The tables (system, name, frame), system by system in the order of their contracts. Whoever writes them as they come need not
+    hold all of a large insurer: of the largest, only the columns that later tables follow from are kept."""
+    from etl.sources.loader import load_source
+
     end = np.datetime64(as_of, "D")
     start = add_months(np.array([end + days(1)]), -12 * HISTORY_YEARS)[0]
     organisation = build_organisation(seed, policies, start, as_of)
@@ -133,21 +146,32 @@ def build_frames(*, policies: int, seed: int, as_of: date) -> dict[tuple[str, st
     life["LJAPay"] = paid
     life["LDGrp"] = {name: column for name, column in {**clients, **client_details(seed, clients, client_sub, organisation, end)}.items() if not name.startswith("_")}
     life.update(group_frames(seed, sketch, contracts, organisation, life, clients, end))
-    life["LACommision"] = commission_frame(contracts, fates, paid, life["LCCont"], end)
+    kept = {"LDCom": life["LDCom"], "LDGrp": life["LDGrp"], "LJAGet": life["LJAGet"], "LCCont": _columns(life["LCCont"], _SELLER), "LJAPay": _columns(paid, _PREMIUM)}
+    del payments, paid, holder_names, group_numbers
+    for name in load_source("life_admin").tables:
+        if name == "LACommision":
+            life[name] = commission_frame(contracts, fates, kept["LJAPay"], kept["LCCont"], end)
+            kept[name] = _columns(life[name], _FEE)
+        yield "life_admin", name, life.pop(name)
     settled = np.flatnonzero(claims.line_paid > 0)
     case = claims.line_case[settled]
     claim_lines = {"day": claims.closed[case], "branch": decided_by[case], "channel": contracts.channel[claims.policy[case]], "cents": claims.line_paid[settled],
                    "product": objects([p.code for p in CATALOGUE])[contracts.cover_product[claims.line_cover[settled]]]}
     known = np.concatenate([people.frame["IDNo"], organisation.frames["LAAgent"]["IDNo"]])
     staff = staff_frames(seed, organisation.frames["LDCom"], known, start, end)
-    ledger = finance_frames(seed, paid, life["LJAGet"], life["LACommision"], claim_lines, _heads(staff["Staff"]["OrgCode"], organisation), organisation, start, end)
-    service = service_frames(seed, contracts, fates, people, start, end)
+    ledger = finance_frames(seed, kept["LJAPay"], kept["LJAGet"], kept["LACommision"], claim_lines, _heads(staff["Staff"]["OrgCode"], organisation), organisation, start, end)
     investment = investment_frames(seed, policies, end)
-    everything = {"life_admin": life, "claims": claim_tables, "service": service, "finance": ledger, "hr": staff, "investment": investment,
-                  "reinsurance": reinsurance_frames(seed, contracts, claims, paid, life["LJAGet"], start, end),
-                  "pension": pension_frames(seed, policies, life["LDGrp"], contracts, people, organisation, start, end),
-                  "related": related_frames(seed, life["LDCom"], staff, investment, start, end)}
-    return {(system, name): frame for system, frames in everything.items() for name, frame in frames.items()}
+    rest = {"claims": claim_tables, "service": service_frames(seed, contracts, fates, people, start, end), "finance": ledger, "hr": staff,
+            "reinsurance": reinsurance_frames(seed, contracts, claims, kept["LJAPay"], kept["LJAGet"], start, end),
+            "pension": pension_frames(seed, policies, kept["LDGrp"], contracts, people, organisation, start, end), "investment": investment,
+            "related": related_frames(seed, kept["LDCom"], staff, investment, start, end)}
+    for system in SYSTEMS[1:]:
+        for name in load_source(system).tables:
+            yield system, name, rest[system].pop(name)
+
+
+def _columns(frame: Frame, names: tuple[str, ...]) -> Frame:
+    return {name: frame[name] for name in names}
 
 
 def _heads(units: np.ndarray, organisation) -> np.ndarray:

@@ -194,7 +194,7 @@ def build_organisations(seed: int, count: int, organisation: Organisation, start
     cities = [p.province_name if p.city_name == "市辖区" else p.city_name for p in places]
     companies = identity.credit_codes(rng, "91", [p.county for p in places])
     bodies = identity.credit_codes(rng, "12", [p.county for p in places])
-    bank, account = identity.bank_cards(rng, count)
+    bank, account = identity.bank_cards(rng, count, others=organisation.frames["LAAgent"]["BankAccNo"])
     surname = names.surnames(rng, count)
     return {
         "CustomerNo": numbered("G", np.arange(count) + 1, 9), "GrpName": objects(names.organisation_names(rng, cities, public)),
