@@ -34,6 +34,18 @@ def literal(text: str) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def parquet_sql(paths: Iterable[Path]) -> str:
+    """SQL that reads Parquet files as one table; columns that some of them lack are NULL there."""
+    return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], union_by_name=true)"
+
+
+def machine_failed(error: Exception) -> bool:
+    """Whether an engine's error is about the machine (disk, memory, an interrupt) and says nothing of the statement."""
+    import duckdb
+
+    return isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InterruptException))
+
+
 class Engine:
     """One DuckDB connection. Views in schema `data` are tables, in `codes` code tables, in `src` extracted tables."""
 
@@ -64,9 +76,8 @@ class Engine:
         """Make `schema.name` read the Parquet file or files."""
         self.schema(schema)
         paths = path if isinstance(path, list) else [path]
-        listed = ", ".join(literal(str(p)) for p in paths)
         self._files[schema, name] = paths
-        self.execute(f"CREATE OR REPLACE VIEW {quote(schema)}.{quote(name)} AS SELECT * FROM read_parquet([{listed}], union_by_name=true)")
+        self.execute(f"CREATE OR REPLACE VIEW {quote(schema)}.{quote(name)} AS SELECT * FROM {parquet_sql(paths)}")
 
     def write_parquet(self, sql: str, path: Path) -> int:
         """Write a query to `path` whole or not at all; returns the number of rows."""

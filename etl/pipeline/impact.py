@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.engines import Engine, open_engine
-from etl.engines.local import literal
+from etl.engines.local import literal, parquet_sql
 from etl.errors import EastboundError
 from etl.files import whole_file
 from etl.packs.roots import PackRoots
@@ -151,8 +151,7 @@ def _open_tables(engine: Engine, context: RunContext, changes: Sequence[RuleChan
 def _gather(engine: Engine, folder: Path, name: str, standard: str, runs: Sequence[RunImpact]) -> None:
     """One file of all changes of all runs; the parts go."""
     parts = [folder / run.run / "changes.parquet" for run in runs]
-    listed = ", ".join(literal(str(path)) for path in parts)
-    sql = f"SELECT * FROM read_parquet([{listed}], union_by_name=true) ORDER BY period, change, rule, key, \"row\""
+    sql = f"SELECT * FROM {parquet_sql(parts)} ORDER BY period, change, rule, key, \"row\""
     engine.write_parquet(sql, folder / "changes.parquet")
     engine.execute(f"COPY (SELECT * FROM read_parquet({literal(str(folder / 'changes.parquet'))})) TO {literal(str(folder / 'changes.jsonl'))} (FORMAT json)")
     about = {"id": name, "standard": standard, "runs": [asdict(run) for run in runs]}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from etl.engines.local import Engine, literal, quote
+from etl.engines.local import Engine, literal, machine_failed, quote
 from etl.rules.definition import Rule
 from etl.rules.judged import judged_condition
 
@@ -65,7 +65,9 @@ def _count(engine: Engine, conditions: list[str]) -> dict[str, int]:
     wanted = ", ".join(f"coalesce(sum(t._n) FILTER (WHERE {condition}), 0)" for condition in conditions)
     try:
         found = engine.rows(f"SELECT {wanted} FROM _values AS t")[0]
-    except duckdb.Error:
+    except duckdb.Error as error:
+        if machine_failed(error):
+            raise
         return {}
     return dict(zip(conditions, map(int, found), strict=True))
 
@@ -109,7 +111,9 @@ def _judge_item(engine: Engine, item: str, rules: list[tuple[int, Rule]], failin
         found = engine.rows(
             f"SELECT {', '.join(wanted)} FROM (SELECT t.{quote(item)} AS _v, t._n, {', '.join(columns)} "
             f"FROM (SELECT *, {unmapped} FROM _values) AS t)")[0]
-    except duckdb.Error:
+    except duckdb.Error as error:
+        if machine_failed(error):
+            raise
         # The scan of the rows finds out which rule it was.
         return {}
     answers: dict[int, ByValue] = {}

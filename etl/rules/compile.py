@@ -199,7 +199,7 @@ def compile_unique(rule: Rule) -> str:
 
 def compile_reconcile(rule: Rule) -> str:
     """Groups whose two sums differ: `_key`, `_left`, `_right`."""
-    return f"SELECT _key, _left, _right FROM ({compile_groups(rule)}) WHERE abs(_left - _right) > {_tolerance(rule)}"
+    return f"SELECT _key, _left, _right FROM ({compile_groups(rule)}) WHERE {differing(rule)}"
 
 
 def compile_groups(rule: Rule) -> str:
@@ -219,9 +219,10 @@ def compile_groups(rule: Rule) -> str:
             f"FULL OUTER JOIN {side(reconcile.right)} AS r ON {on}")
 
 
-def _tolerance(rule: Rule) -> str:
+def differing(rule: Rule) -> str:
+    """SQL over the groups of a reconciliation: whether the two sums differ by more than its tolerance."""
     assert rule.reconcile is not None
-    return repr(rule.reconcile.tolerance)
+    return f"abs(_left - _right) > {rule.reconcile.tolerance!r}"
 
 
 def compile_single(rule: Rule) -> str:

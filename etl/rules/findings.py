@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etl.engines.local import Engine, literal, quote
+from etl.engines.local import Engine, literal, parquet_sql, quote
 
 # The keys that scripts may rely on come first; the rest helps people.
 COLUMNS = (
@@ -36,9 +36,8 @@ def register_findings(engine: Engine, findings: Sequence[Path], serials: dict[st
     if not findings:
         engine.execute(f"CREATE OR REPLACE TEMP VIEW _findings AS SELECT {typed} WHERE FALSE")
         return
-    listed = ", ".join(literal(str(p)) for p in findings)
     # Runs of earlier releases lack the later columns.
-    told = f"(SELECT {typed} WHERE FALSE UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name=true))"
+    told = f"(SELECT {typed} WHERE FALSE UNION ALL BY NAME SELECT * FROM {parquet_sql(findings)})"
     numbered = " UNION ALL ".join(
         f"SELECT {literal(table)} AS \"table\", \"row\", serial FROM read_parquet({literal(str(path))})" for table, path in sorted(serials.items()) if path.is_file())
     if not numbered:

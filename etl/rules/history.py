@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from etl.engines.local import Engine, literal, quote
+from etl.engines.local import Engine, literal, parquet_sql, quote
 from etl.rules.report import IDENTITY
 
 FIRST_SEEN = "first_seen"
@@ -23,7 +23,7 @@ def load_history(engine: Engine, period: Sequence[Path] | None, month: Sequence[
     for paths, run, own in ((period, period_run, True), (month, month_run, False)):
         if paths:
             seen = f"coalesce(first_seen, {literal(run)})" if _has_first_seen(engine, paths) else literal(run)
-            parts.append(f"SELECT {names}, {'TRUE' if own else 'FALSE'}, {'FALSE' if own else 'TRUE'}, {seen} FROM {_files(paths)}")
+            parts.append(f"SELECT {names}, {'TRUE' if own else 'FALSE'}, {'FALSE' if own else 'TRUE'}, {seen} FROM {parquet_sql(paths)}")
     # Run ids begin with their time, so the smallest is the earliest.
     engine.execute(f"CREATE OR REPLACE TEMP TABLE _before AS SELECT {names}, bool_or(in_period) AS in_period, bool_or(in_month) AS in_month, "
                    f"min(first_seen) AS first_seen FROM ({' UNION ALL '.join(parts)}) GROUP BY ALL")
@@ -33,15 +33,11 @@ def load_history(engine: Engine, period: Sequence[Path] | None, month: Sequence[
 def fixed_sql(now: Sequence[Path], before: Sequence[Path]) -> str:
     """Findings of `before` that `now` has no more."""
     if not now:
-        return f"SELECT * FROM {_files(before)}"
+        return f"SELECT * FROM {parquet_sql(before)}"
     same = " AND ".join(f"n.{quote(c)} IS NOT DISTINCT FROM b.{quote(c)}" for c in IDENTITY)
-    return f"SELECT b.* FROM {_files(before)} AS b ANTI JOIN {_files(now)} AS n ON {same}"
-
-
-def _files(paths: Sequence[Path]) -> str:
-    return f"read_parquet([{', '.join(literal(str(p)) for p in paths)}], union_by_name=true)"
+    return f"SELECT b.* FROM {parquet_sql(before)} AS b ANTI JOIN {parquet_sql(now)} AS n ON {same}"
 
 
 def _has_first_seen(engine: Engine, paths: Sequence[Path]) -> bool:
     # Runs of earlier releases did not note it.
-    return FIRST_SEEN in {row[0] for row in engine.rows(f"DESCRIBE SELECT * FROM {_files(paths)}")}
+    return FIRST_SEEN in {row[0] for row in engine.rows(f"DESCRIBE SELECT * FROM {parquet_sql(paths)}")}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from etl.engines.local import Engine, literal, quote
+from etl.engines.local import Engine, literal, parquet_sql, quote
 from etl.expressions import Expression
 from etl.rules.definition import Rule
 from etl.rules.report import Setting, Show
@@ -143,8 +143,7 @@ def _view(engine: Engine, name: str, files: Sequence[Path], rules: Sequence[str]
     wanted = ", ".join(map(literal, rules)) or "NULL"
     identity = "coalesce(CAST(\"row\" AS VARCHAR), key, '')"
     if files:
-        listed = ", ".join(literal(str(path)) for path in files)
-        source = f"read_parquet([{listed}], union_by_name=true)"
+        source = parquet_sql(files)
     else:
         source = ("(SELECT CAST(NULL AS VARCHAR) AS rule, CAST(NULL AS VARCHAR) AS key, CAST(NULL AS BIGINT) AS \"row\" WHERE FALSE)")
     engine.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT *, {identity} AS _ident FROM {source} WHERE rule IN ({wanted})")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from etl.engines.local import Engine, quote
+from etl.engines.local import Engine, machine_failed, quote
 from etl.expressions.known import TRUE, Call, all_of, known
 from etl.rules.definition import Rule
 
@@ -84,9 +84,9 @@ def _counted(engine: Engine, table: str, conditions: Sequence[str]) -> dict[str,
 
     try:
         found = engine.rows(f"SELECT {', '.join(f'count_if({c})' for c in conditions)} FROM data.{quote(table)} AS t")[0]
-    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InterruptException):
-        raise
-    except duckdb.Error:
+    except duckdb.Error as error:
+        if machine_failed(error):
+            raise
         if len(conditions) == 1:
             return {conditions[0]: 0}
         half = len(conditions) // 2

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from etl.engines.local import Engine, quote
+from etl.engines.local import Engine, machine_failed, quote
 from etl.rules.byvalue import judge_by_value
-from etl.rules.compile import RowScan, compile_groups, compile_relations, compile_unique, failing_condition, join_of
+from etl.rules.compile import RowScan, compile_groups, compile_relations, compile_unique, differing, failing_condition, join_of
 from etl.rules.definition import Rule, RuleOutcome
 from etl.rules.judged import count_judged, count_rows, judged_rows
 from etl.rules.report import FINDING_COLUMNS, Setting, Show, findings_sql, kept_columns, plain
@@ -48,6 +48,7 @@ class _Check:
 
     def __init__(self, engine: Engine, table: Table, rules: Sequence[Rule], setting: Setting, by_value_rows: int) -> None:
         self.engine, self.table, self.rules, self.by_value_rows = engine, table, rules, by_value_rows
+        self.places = {rule.id: place for place, rule in enumerate(rules)}
         self.one_partner, absent = setting.one_partner, setting.absent
         self.rows = int(engine.one(f"SELECT count(*) FROM data.{quote(table.code)}"))
         self.nulls = engine.null_counts("data", table.code)
@@ -60,9 +61,8 @@ class _Check:
         """All rules; those that require others come after them."""
         waiting = [index for index in range(len(self.rules)) if index not in self.skipped]
         done: set[str] = set()
-        known = {rule.id for rule in self.rules}
         while waiting:
-            ready = [i for i in waiting if all(r in done or r not in known for r in self.rules[i].requires)]
+            ready = [i for i in waiting if all(r in done or r not in self.places for r in self.rules[i].requires)]
             # A circle of requirements is refused at load; without this one would wait for ever.
             ready = ready or waiting
             self._run([i for i in ready if not self._unmet(i)])
@@ -71,8 +71,7 @@ class _Check:
 
     def _unmet(self, index: int) -> bool:
         """Whether a required rule did not pass; the rule is then skipped, with the reason."""
-        by_id = {rule.id: place for place, rule in enumerate(self.rules)}
-        unmet = [r for r in self.rules[index].requires if r in by_id and self.outcome(by_id[r]).outcome != "passed"]
+        unmet = [r for r in self.rules[index].requires if r in self.places and self.outcome(self.places[r]).outcome != "passed"]
         if unmet:
             self.skipped[index] = f"requires {', '.join(unmet)}"
         return bool(unmet)
@@ -179,11 +178,10 @@ class _Check:
         return self.one_partner[key]
 
     def _reconcile(self, index: int, rule: Rule) -> None:
-        assert rule.reconcile is not None
         if not self._guarded([index], f"CREATE OR REPLACE TEMP TABLE _groups AS {compile_groups(rule)}"):
             return
         self.judged[index] = int(self.engine.one("SELECT count(*) FROM _groups"))
-        self.engine.execute(f"INSERT INTO _group_hits SELECT {index}, _key, _left, _right FROM _groups WHERE abs(_left - _right) > {rule.reconcile.tolerance!r}")
+        self.engine.execute(f"INSERT INTO _group_hits SELECT {index}, _key, _left, _right FROM _groups WHERE {differing(rule)}")
         self.engine.execute("DROP TABLE _groups")
 
     def _guarded(self, indexes: list[int], sql: str) -> bool:
@@ -193,7 +191,9 @@ class _Check:
         try:
             self.engine.execute(sql)
         except duckdb.Error as error:
-            _raise_if_the_machine_failed(error)
+            # A full disk or lack of memory says nothing about a rule: the run has failed, not the rule.
+            if machine_failed(error):
+                raise
             self.broken.update(dict.fromkeys(indexes, type(error).__name__))
             return False
         return True
@@ -213,14 +213,6 @@ class _Check:
 
 def _absence(rule: Rule, absent: Mapping[str, str]) -> str:
     return "; ".join(f"{table} is not delivered: {absent[table]}" for table in sorted(rule.tables() & absent.keys()))
-
-
-def _raise_if_the_machine_failed(error: Exception) -> None:
-    """A full disk or lack of memory says nothing about a rule: the run has failed, not the rule."""
-    import duckdb
-
-    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InterruptException)):
-        raise error
 
 
 def summarise(outcomes: Iterable[RuleOutcome]) -> dict[str, int]:
