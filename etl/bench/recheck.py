@@ -45,7 +45,7 @@ def recheck(context: RunContext, tables: Sequence[str] = (), memory: str | None 
 
     The run's files are read where they lie, sealed ones from a private copy that is gone at the end.
     """
-    from etl.pipeline.earlier import prepare
+    from etl.pipeline.earlier import earlier_of, prepare
     from etl.privacy.display import item_sql
     from etl.rules.run import check_table
 
@@ -56,7 +56,7 @@ def recheck(context: RunContext, tables: Sequence[str] = (), memory: str | None 
     times: list[TableTime] = []
     with _scratch(context) as scratch, ExitStack() as opened, open_engine(scratch / "spill", memory=memory or context.request.memory) as engine:
         _register(context, engine, opened)
-        setting = prepare(context, engine)
+        setting = prepare(context, engine, earlier_of(context))
         for table in context.tables:
             if tables and table.code not in tables:
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -41,16 +40,20 @@ def earlier_runs(workspace: Workspace, ledger: Ledger, run: Run, standard_freque
     before = Period.ending(period.start - timedelta(days=1), standard_frequency).label
     found: list[Earlier | None] = []
     for label in (run.period, before):
-        runs = [r for r in ledger.runs(run.standard, label) if r.id != run.id and r.started_at < run.started_at and ledger.findings(r.id)]
-        last = max(runs, key=lambda r: (r.started_at, r.id), default=None)
+        # The latest first: of most runs the ledger is never asked what they found.
+        last = next((r for r in ledger.runs(run.standard, label) if r.id != run.id and r.started_at < run.started_at and ledger.findings(r.id)), None)
         found.append(Earlier(last.id, finding_files(workspace, last.id)) if last else None)
     return found[0], found[1]
 
 
-def prepare(context: RunContext, engine: Engine) -> Setting:
-    """What the check of a run knows of its surroundings; makes `_before` in the engine."""
-    run = context.ledger.run(context.run)
-    same, month = earlier_runs(context.workspace, context.ledger, run, context.standard.frequency)
+def earlier_of(context: RunContext) -> tuple[Earlier | None, Earlier | None]:
+    """`earlier_runs` of the run at hand."""
+    return earlier_runs(context.workspace, context.ledger, context.ledger.run(context.run), context.standard.frequency)
+
+
+def prepare(context: RunContext, engine: Engine, earlier: tuple[Earlier | None, Earlier | None]) -> Setting:
+    """What the check of a run knows of its surroundings; makes `_before` in the engine. `earlier`: see `earlier_of`."""
+    same, month = earlier
     load_history(engine, same.findings if same else None, month.findings if month else None,
                  period_run=same.run if same else "", month_run=month.run if month else "")
     departments = {(system.name, table.name): department for system in context.systems.values() for table in system.tables.values()
@@ -60,17 +63,12 @@ def prepare(context: RunContext, engine: Engine) -> Setting:
     return Setting(absent=absent, departments=departments, table_departments={t: d for t, d in owners.items() if d}, run=context.run, history=True)
 
 
-def write_fixed(context: RunContext, engine: Engine) -> None:
+def write_fixed(context: RunContext, engine: Engine, earlier: tuple[Earlier | None, Earlier | None]) -> None:
     """The findings of the earlier runs that this run has no more: `fixed/period.parquet`, `fixed/month.parquet`."""
-    run = context.ledger.run(context.run)
     now = finding_files(context.workspace, context.run)
-    for name, earlier in zip(("period", "month"), earlier_runs(context.workspace, context.ledger, run, context.standard.frequency), strict=True):
+    for name, before in zip(("period", "month"), earlier, strict=True):
         target = context.folder / FIXED / f"{name}.parquet"
-        if earlier is None or not earlier.findings:
+        if before is None or not before.findings:
             target.unlink(missing_ok=True)
-            continue
-        _write(engine, now, earlier.findings, target)
-
-
-def _write(engine: Engine, now: Sequence[Path], before: Sequence[Path], target: Path) -> None:
-    engine.write_parquet(fixed_sql(now, before) + ' ORDER BY "table", rule, key, source_key', target)
+        else:
+            engine.write_parquet(fixed_sql(now, before.findings) + ' ORDER BY "table", rule, key, source_key', target)

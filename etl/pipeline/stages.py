@@ -68,7 +68,7 @@ def register_tables(context: RunContext, engine: Engine) -> None:
 
 def check(context: RunContext) -> None:
     """Run every rule over every table; all findings go to Parquet, outcomes to the ledger."""
-    from etl.pipeline.earlier import prepare, write_fixed
+    from etl.pipeline.earlier import earlier_of, prepare, write_fixed
     from etl.privacy.display import item_sql
     from etl.profiles.profile import profile_tables
     from etl.rules.overlays import silenced_outcomes
@@ -81,7 +81,8 @@ def check(context: RunContext) -> None:
         by_table.setdefault(rule.table, []).append(rule)
     with context.engine() as engine:
         register_tables(context, engine)
-        setting = prepare(context, engine)
+        earlier = earlier_of(context)
+        setting = prepare(context, engine, earlier)
         for table in context.tables:
             rules = by_table.get(table.code, [])
             with _timed(context, "check", table.code) as note:
@@ -90,7 +91,7 @@ def check(context: RunContext) -> None:
                 note(rows, rows, 0)
             outcomes += found
         outcomes += stage_findings(context, engine, item_sql, setting)
-        write_fixed(context, engine)
+        write_fixed(context, engine, earlier)
         profile_tables(context, engine)
     outcomes += silenced_outcomes(context.silenced)
     versions = {rule.id: fingerprint(rule) for rule in [*context.rules, *context.silenced]}
