@@ -19,7 +19,7 @@ from etl.rules.definition import FAMILIES
 from etl.rules.loader import _file, load_rule_folder
 from etl.standard.definition import Standard, Table
 from etl.standard.workbook.cells import CellFault, Note, Reading, Sheet, at, half_width, open_workbook
-from etl.standard.workbook.columnmap import ColumnMap, missing_sheets, places
+from etl.standard.workbook.columnmap import ColumnMap, chosen_sheets, missing_sheets
 from etl.standard.workbook.importing import spelt_as
 from etl.standard.workbook.packfiles import dump
 
@@ -57,14 +57,8 @@ def import_rules(path: Path, chosen: ColumnMap, standard: Standard, folder: Path
     numbers = _numbers(folder, standard)
     rows: list[_Row] = []
     seen: dict[str, str] = {}
-    for worksheet in chosen.chosen(workbook):
-        sheet = Sheet(worksheet, reading)
-        if sheet.last_row == 0:
-            sheet.sheet_fault("是空表，请填写或删除", "is empty; fill it in or delete it")
-            continue
-        columns = places(chosen, sheet)
-        if columns is not None:
-            rows += _Reader(sheet, chosen, columns, standard, numbers, seen).rows()
+    for sheet, columns in chosen_sheets(chosen, workbook, reading):
+        rows += _Reader(sheet, chosen, columns, standard, numbers, seen).rows()
     raise_problems(reading.faults)
     with tempfile.TemporaryDirectory(prefix="eastbound-rules-") as scratch:
         stage = Path(scratch) / "rules"

@@ -9,7 +9,7 @@ from typing import Any
 
 from etl.standard.definition import CodeValue
 from etl.standard.workbook.cells import Reading, Sheet, at, half_width
-from etl.standard.workbook.columnmap import ColumnMap, missing_sheets, places
+from etl.standard.workbook.columnmap import ColumnMap, chosen_sheets, missing_sheets
 
 
 @dataclass
@@ -27,14 +27,8 @@ def read_codes(workbook: Any, chosen: ColumnMap, reading: Reading, needed: bool 
     if needed:
         missing_sheets(chosen, workbook, reading)
     found: dict[str, SheetCodes] = {}
-    for worksheet in chosen.chosen(workbook):
-        sheet = Sheet(worksheet, reading)
-        if sheet.last_row == 0:
-            sheet.sheet_fault("是空表，请填写或删除", "is empty; fill it in or delete it")
-            continue
-        columns = places(chosen, sheet)
-        if columns is not None:
-            _sheet(sheet, chosen, columns, found)
+    for sheet, columns in chosen_sheets(chosen, workbook, reading):
+        _sheet(sheet, chosen, columns, found)
     return found
 
 

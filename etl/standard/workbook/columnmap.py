@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,18 @@ def places(chosen: ColumnMap, sheet: Sheet) -> dict[str, int] | None:
     for column in lost:
         sheet.sheet_fault(f"第 {chosen.header_row} 行没有表头“{column}”", f"row {chosen.header_row} has no header '{column}'")
     return None if lost else found
+
+
+def chosen_sheets(chosen: ColumnMap, workbook: Any, reading: Reading) -> Iterator[tuple[Sheet, dict[str, int]]]:
+    """The chosen sheets with the places of their columns. An empty sheet, or one without a wanted column, is a fault and left out."""
+    for worksheet in chosen.chosen(workbook):
+        sheet = Sheet(worksheet, reading)
+        if sheet.last_row == 0:
+            sheet.sheet_fault("是空表，请填写或删除", "is empty; fill it in or delete it")
+            continue
+        columns = places(chosen, sheet)
+        if columns is not None:
+            yield sheet, columns
 
 
 def missing_sheets(chosen: ColumnMap, workbook: Any, reading: Reading) -> None:
