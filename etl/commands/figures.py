@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterable
 from decimal import Decimal
@@ -151,15 +150,9 @@ def _put(rows: Iterable[dict[str, Any]], columns: tuple[str, ...], form: str, ou
     elif form == "jsonl":
         echo_jsonl(rows)
     else:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(columns)
-        for row in rows:
-            writer.writerow([_cell(_flat(row)[column]) for column in columns])
+        from etl.commands.findings import write_csv
 
-
-def _cell(value: Any) -> Any:
-    # A spreadsheet would run a text that begins like a formula; a negative number is none.
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "@", "-", "\t", "\r") else value
+        write_csv(map(_flat, rows), columns, sys.stdout)
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from etl.cells import TEXT_ONLY, cell_text, unformulated
 from etl.commands.common import command, echo_json, echo_jsonl, echo_table, workspace_option
 from etl.errors import EastboundError
 from etl.language import say
@@ -76,7 +77,7 @@ def findings(workspace: Path, run_id: str | None, form: str, output: Path | None
         elif form == "jsonl":
             echo_jsonl(query_findings(engine, wanted))
         elif form == "csv":
-            _write_csv(query_findings(engine, wanted), COLUMNS, sys.stdout)
+            write_csv(query_findings(engine, wanted), COLUMNS, sys.stdout)
         else:
             shown = query_findings(engine, wanted, limit=SCREEN_ROWS, offset=(page - 1) * SCREEN_ROWS)
             show_findings(list(shown))
@@ -132,7 +133,7 @@ def export(rows: Any, columns: tuple[str, ...], path: Path) -> int:
     kind = path.suffix.lower()
     if kind == ".csv":
         with path.open("w", encoding="utf-8-sig", newline="") as stream:
-            return _write_csv(rows, columns, stream)
+            return write_csv(rows, columns, stream)
     if kind in (".json", ".jsonl"):
         import json
 
@@ -151,21 +152,15 @@ def export(rows: Any, columns: tuple[str, ...], path: Path) -> int:
     raise click.UsageError(say(f"不支持的后缀 {path.suffix}；用 .csv .xlsx .json .jsonl", f"{path.suffix} is not supported; use .csv .xlsx .json .jsonl"))
 
 
-def _write_csv(rows: Any, columns: tuple[str, ...], stream: Any) -> int:
+def write_csv(rows: Any, columns: tuple[str, ...], stream: Any) -> int:
+    """Write rows as CSV with a header; returns how many. No text is a formula to a spreadsheet."""
     writer = csv.writer(stream)
     writer.writerow(columns)
     count = 0
     for row in rows:
-        writer.writerow([_safe(row[c]) for c in columns])
+        writer.writerow([unformulated(row[c]) for c in columns])
         count += 1
     return count
-
-
-def _safe(value: Any) -> Any:
-    # A spreadsheet would run a cell that begins like a formula.
-    if isinstance(value, str) and value[:1] in ("=", "+", "@", "-", "\t", "\r"):
-        return "'" + value
-    return value
 
 
 EXCEL_ROWS = 1_048_575
@@ -175,8 +170,7 @@ def _write_excel(rows: Any, columns: tuple[str, ...], path: Path) -> int:
     import xlsxwriter
 
     count = 0
-    options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(str(path), options) as book:
+    with xlsxwriter.Workbook(str(path), TEXT_ONLY) as book:
         head, text = book.add_format({"bold": True}), book.add_format({"num_format": "@"})
         sheet = None
         for row in rows:
@@ -188,15 +182,10 @@ def _write_excel(rows: Any, columns: tuple[str, ...], path: Path) -> int:
             assert sheet is not None
             for index, column in enumerate(columns):
                 if row[column] is not None:
-                    sheet.write_string(count % EXCEL_ROWS + 1, index, _excel_text(row[column]), text)
+                    sheet.write_string(count % EXCEL_ROWS + 1, index, cell_text(row[column]), text)
             count += 1
         if sheet is None:
             sheet = book.add_worksheet("findings 1")
             for index, column in enumerate(columns):
                 sheet.write_string(0, index, column, head)
     return count
-
-
-def _excel_text(value: Any) -> str:
-    """A cell's text: XML cannot carry control characters, so they are shown by their number."""
-    return "".join(c if c >= " " or c in "\n\t" else f"\\x{ord(c):02x}" for c in str(value))[:32767]

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from etl.cells import TEXT_ONLY, cell_text
 from etl.files import whole_file
 from etl.language import current_language
 from etl.rules.compare import texts_of
@@ -74,8 +75,7 @@ def write_workbook(rules: Sequence[Rule], standard: Standard, path: Path) -> int
 
     language = current_language()
     with whole_file(path) as partial:
-        options = {"constant_memory": True, "strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
-        with xlsxwriter.Workbook(str(partial), options) as book:
+        with xlsxwriter.Workbook(str(partial), TEXT_ONLY) as book:
             head = book.add_format({"bold": True, "bg_color": "#E8EEF4", "bottom": 1})
             text = book.add_format({"num_format": "@", "text_wrap": True, "valign": "top", "quote_prefix": True})
             sheet = book.add_worksheet("rules")
@@ -119,5 +119,4 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, date):
         return value.isoformat()
-    # XML cannot carry control characters, so they are shown by their number.
-    return "".join(c if c >= " " or c in "\n\t" else f"\\x{ord(c):02x}" for c in str(value))[:32767]
+    return cell_text(value)

@@ -9,8 +9,9 @@ from datetime import date
 
 import pytest
 
-from etl.cli import COMMANDS, main
+from etl.cli import COMMANDS
 from etl.language import set_language
+from tests.command import call
 from tests.pipeline.small_insurer import POLICIES, make_workspace
 
 BAD = [*POLICIES, ("P004", "王五", "4", "2026-01-01", None, "5.00", "=1+1")]
@@ -21,13 +22,6 @@ def _english():
     set_language("en")
     yield
     set_language(None)
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main([str(a) for a in arguments])
-    told = capsys.readouterr()
-    return left.value.code, told.out, told.err
 
 
 def run(capsys, workspace, *more):
@@ -111,9 +105,9 @@ def test_findings_in_excel_are_texts(capsys, tmp_path):
 
 
 def test_csv_never_begins_a_formula():
-    from etl.commands.findings import _safe
+    from etl.cells import unformulated
 
-    assert [_safe(v) for v in ("=1+1", "+1", "-1", "@x", "abc", None, 3)] == ["'=1+1", "'+1", "'-1", "'@x", "abc", None, 3]
+    assert [unformulated(v) for v in ("=1+1", "+1", "-1", "@x", "abc", None, 3)] == ["'=1+1", "'+1", "'-1", "'@x", "abc", None, 3]
 
 
 def test_verify_names_the_changed_file(capsys, tmp_path):
