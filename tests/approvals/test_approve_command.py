@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from etl.cli import main
 from etl.language import set_language
 from etl.ledger import open_ledger
 from etl.workspace import Workspace
+from tests import command
 from tests.pipeline.small_insurer import POLICIES, make_workspace, write_core
 
 SMALL = [*POLICIES[:2], ("P003", "𠮷田", "1", "2026-10-01", None, "9.90", None)]
@@ -29,10 +29,7 @@ def _zhang_is_logged_in(monkeypatch):
 def call(capsys, tmp_path):
     """Run a command on the workspace; gives (exit code, output, errors)."""
     def run(*arguments, language: str = "en") -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["--lang", language, *map(str, arguments), "-w", str(tmp_path / "ws")])
-        told = capsys.readouterr()
-        return left.value.code, told.out, told.err
+        return command.call(capsys, "--lang", language, *arguments, "-w", tmp_path / "ws")
 
     return run
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from etl.cli import main
 from etl.language import set_language
+from tests.command import call_english as call
 from tests.pipeline.small_insurer import POLICIES, make_workspace
 
 BAD = [*POLICIES, ("P004", "王五", "4", "2026-01-01", None, "5.00", "=1+1")]
@@ -18,13 +18,6 @@ def _english():
     set_language("en")
     yield
     set_language(None)
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main(["--lang", "en", *map(str, arguments)])
-    told = capsys.readouterr()
-    return left.value.code, told.out, told.err
 
 
 def test_rules_as_json_and_as_a_table(capsys, tmp_path):

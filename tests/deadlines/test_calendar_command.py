@@ -8,10 +8,10 @@ from datetime import date
 
 import pytest
 
-from etl.cli import main
 from etl.language import set_language
 from etl.ledger import open_ledger
 from etl.workspace import Workspace
+from tests import command
 from tests.deadlines.calendars import write_days
 
 
@@ -40,10 +40,7 @@ def seal(workspace, standard: str, period: str, at: str, *, status="sealed", jur
 
 
 def call(capsys, workspace, *arguments, language="en") -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main(["--lang", language, "calendar", "-w", str(workspace.root), *arguments])
-    told = capsys.readouterr()
-    return left.value.code, told.out, told.err
+    return command.call(capsys, "--lang", language, "calendar", "-w", workspace.root, *arguments)
 
 
 def lines(out: str) -> list[str]:

@@ -6,10 +6,10 @@ import csv
 
 import pytest
 
-from etl.cli import main
 from etl.demo.consequences import Spoilt, groups, here, of, original, there
 from etl.demo.errors import DemoTruthUnread
 from etl.demo.recall import compare, read_truth
+from tests.command import call
 
 FAULT = {"fault": "fee_negative", "system": "life", "table": "LCCont", "key": "P1", "item": "GRBDB.JBGLF", "rule": "R1"}
 LEDGER = {"fault": "ledger_differs", "system": "finance", "table": "Balance", "key": "8631|6031", "item": "BFMXB.SJJE", "rule": "RC1"}
@@ -99,13 +99,6 @@ def test_truth_is_read_from_the_folder(tmp_path):
     write(tmp_path / "consequences.csv", [told(FAULT, "R2", "life", "LCCont", "P1")])
     (tmp_path / "faults.undo.jsonl").write_text("{}\n")
     assert read_truth(tmp_path) == ([FAULT], [told(FAULT, "R2", "life", "LCCont", "P1")], False)
-
-
-def call(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main(list(arguments))
-    said = capsys.readouterr()
-    return left.value.code, said.out, said.err
 
 
 def test_the_command_wants_planted_faults(capsys, tmp_path):

@@ -47,19 +47,24 @@ reconciliations:
 """
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """A workspace with September and October of `tiny`, and October of its copy `tiny2`, to which one payment was reported differently."""
-    root = tmp_path_factory.mktemp("figures")
-    workspace = make_workspace(root)
-    packs = root / "packs"
+def double(packs: Path, on_error: str = "block_package") -> None:
+    """Give `tiny` its figures and reconciliations, and make `tiny2`, a copy of it."""
     rules = packs / "validation_rules/tiny"
     (rules / "figures.yaml").write_text(FIGURES, encoding="utf-8")
     (rules / "reconciliations.yaml").write_text(RECONCILIATIONS, encoding="utf-8")
     for folder in ("standards/tiny", "sources/core/tiny"):
         shutil.copytree(packs / "mappings" / folder, packs / "mappings" / (folder + "2"))
     for path in (packs / "mappings").rglob("*2/*.yaml"):
-        path.write_text(path.read_text(encoding="utf-8").replace("standard: tiny", "standard: tiny2").replace("prefix: TN", "prefix: TT"), encoding="utf-8")
+        text = path.read_text(encoding="utf-8").replace("standard: tiny", "standard: tiny2").replace("prefix: TN", "prefix: TT")
+        path.write_text(text.replace("on_error: block_package", f"on_error: {on_error}"), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A workspace with September and October of `tiny`, and October of its copy `tiny2`, to which one payment was reported differently."""
+    root = tmp_path_factory.mktemp("figures")
+    workspace = make_workspace(root)
+    double(root / "packs")
     for standard, period, day in (("tiny", "2026-09", date(2026, 10, 15)), ("tiny", "2026-10", date(2026, 11, 15))):
         assert start_run(workspace, RunRequest(standard, Period.parse(period), day)).status == "sealed"
     write_core(root / "core.db", payments=[*PAYMENTS[:3], ("P003", 1, "98.90", "2026/10/01"), ("P003", 2, "5.00", "2026/10/02")])
@@ -180,15 +185,7 @@ def test_nothing_clear_is_left_and_the_outcome_is_in_the_audit_chain(place):
 
 def test_only_days_that_both_sent_are_compared_and_what_was_held_back_was_not_sent(tmp_path):
     workspace = make_workspace(tmp_path)
-    packs = tmp_path / "packs"
-    rules = packs / "validation_rules/tiny"
-    (rules / "figures.yaml").write_text(FIGURES, encoding="utf-8")
-    (rules / "reconciliations.yaml").write_text(RECONCILIATIONS, encoding="utf-8")
-    for folder in ("standards/tiny", "sources/core/tiny"):
-        shutil.copytree(packs / "mappings" / folder, packs / "mappings" / (folder + "2"))
-    for path in (packs / "mappings").rglob("*2/*.yaml"):
-        text = path.read_text(encoding="utf-8").replace("standard: tiny", "standard: tiny2").replace("prefix: TN", "prefix: TT")
-        path.write_text(text.replace("on_error: block_package", "on_error: hold_transactions"), encoding="utf-8")
+    double(tmp_path / "packs", on_error="hold_transactions")
     payments = [*PAYMENTS, ("P001", 2, "5.00", "2026/10/02"), ("P003", 2, "7.00", "2026/10/02")]
     write_core(tmp_path / "core.db", payments=payments)
     assert start_run(workspace, RunRequest("tiny", Period.parse("2026-10"), date(2026, 11, 15))).status == "sealed"

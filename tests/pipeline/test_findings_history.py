@@ -8,11 +8,11 @@ from datetime import date
 
 import pytest
 
-from etl.cli import main
 from etl.engines import open_engine
 from etl.ledger import open_ledger
 from etl.pipeline import RunRequest, start_run
 from etl.submission.definition import Period
+from tests.command import call_english
 from tests.pipeline.small_insurer import POLICIES, make_workspace
 
 OCTOBER = RunRequest("tiny", Period.parse("2026-10"), date(2026, 11, 15))
@@ -73,17 +73,15 @@ def test_the_command_shows_states_and_what_is_fixed(workspace, capsys):
     start_run(workspace, OCTOBER)
 
     def told(*options):
-        with pytest.raises(SystemExit) as ended:
-            main(["--lang", "en", "findings", "-w", str(workspace.root), *options])
-        return ended.value.code, capsys.readouterr()
+        return call_english(capsys, "findings", "-w", workspace.root, *options)
 
     def listed(*options):
-        code, printed = told("--format", "json", *options)
-        return code, [(f["source_key"], f["state"]) for f in json.loads(printed.out)]
+        code, printed, _ = told("--format", "json", *options)
+        return code, [(f["source_key"], f["state"]) for f in json.loads(printed)]
 
     assert listed("--state", "open") == (1, [("P004", "open")]) and listed("--state", "new") == (0, [])
     assert listed("--fixed", "period") == (0, [("P005", "new")])
-    code, printed = told("--run", first.run, "--fixed", "period")
-    assert code == 2 and "no earlier run" in printed.err
+    code, _, errors = told("--run", first.run, "--fixed", "period")
+    assert code == 2 and "no earlier run" in errors
     with open_ledger(workspace.ledger_place) as ledger:
         assert {len(o.version) for o in ledger.findings(first.run)} == {16}

@@ -8,9 +8,9 @@ from datetime import date
 
 import pytest
 
-from etl.cli import main
 from etl.pipeline import RunRequest, start_run
 from etl.submission.definition import Period
+from tests.command import call_english as call
 from tests.pipeline.small_insurer import RULES, make_workspace
 
 RULE_IDS = ["TN-BD-ZZRQ-CR-01", "TN-BD-BF-VR-01"]
@@ -33,13 +33,6 @@ def sealed(tmp_path_factory):
     workspace = make_workspace(tmp_path_factory.mktemp("tiny"))
     assert start_run(workspace, RunRequest("tiny", Period.parse("2026-10"), date(2026, 11, 15))).status == "sealed"
     return workspace
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main(["--lang", "en", *(str(a) for a in arguments)])
-    told = capsys.readouterr()
-    return left.value.code, told.out, told.err
 
 
 def test_every_rule_of_a_standard_from_outside_fires(capsys, sealed):

@@ -7,12 +7,12 @@ from datetime import date
 
 import pytest
 
-from etl.cli import main
 from etl.language import set_language
 from etl.ledger import open_ledger
 from etl.pipeline import RunRequest, resume_run, start_run
 from etl.pipeline.road import open_context
 from etl.submission.definition import Period
+from tests.command import call_english as call
 from tests.pipeline.small_insurer import make_workspace
 
 OVERLAY = """
@@ -52,13 +52,6 @@ def workspace(tmp_path):
 
 def request(jurisdiction: str | None) -> RunRequest:
     return RunRequest("tiny", Period.parse("2026-10"), date(2026, 11, 15), jurisdiction=jurisdiction)
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        main(["--lang", "en", *map(str, arguments)])
-    told = capsys.readouterr()
-    return left.value.code, told.out, told.err
 
 
 def outcomes(workspace, run: str) -> dict[str, tuple[str, str, int]]:
