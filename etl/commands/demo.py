@@ -97,6 +97,32 @@ def _repair(workspace: Path) -> int:
     return repair_insurer({name: opened.url(name) for name in SYSTEMS if name in opened.systems}, truth=_truth(opened.root))
 
 
+@command("change", zh="让一部分保单如业务中那样变化：更新、一日两改、新增、补录、删除、删后重建。", en="Change a share of the policies as business does: updates, twice a day, new, entered late, deleted, created again.",
+         examples=["eastbound demo change", "eastbound demo change --share 0.01 --day 2026-11-02", "eastbound demo change --seed 7 --format json"])
+@click.option("--share", default=0.001, show_default=True, type=click.FloatRange(0, 1, min_open=True), help=say("变化的保单所占比例；每种变化至少一例", "share of the policies that change; every kind happens at least once"))
+@click.option("--seed", default=1, show_default=True, help=say("随机种子", "seed"))
+@click.option("--day", type=DateParam(), default=None, help=say("变化发生的日期，默认最近一次变化的次日", "day of the changes; by default the day after the last change"))
+@format_option()
+@workspace_option
+def change(workspace: Path, form: str, share: float, seed: int, day: date | None) -> None:
+    from etl.demo.change import change_insurer
+    from etl.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    started = time.monotonic()
+    done = change_insurer({name: opened.url(name) for name in SYSTEMS if name in opened.systems}, share=share, seed=seed, day=day)
+    seconds = time.monotonic() - started
+    if form == "json":
+        echo_json({"day": done.day.isoformat(), "policies": dict(done.kinds), "seconds": round(seconds, 1),
+                   "rows": [{"table": table, "change": kind, "rows": rows} for (table, kind), rows in sorted(done.rows.items())]})
+        return
+    names = {"updated": say("更新", "updated"), "updated twice": say("一日两改", "updated twice"), "new": say("新增", "new"), "entered late": say("补录", "entered late"),
+             "deleted": say("删除", "deleted"), "created again": say("删后重建", "created again"), "inserted": say("新增", "inserted")}
+    listed = say("、", ", ").join(f"{names[kind]} {count:,}" for kind, count in done.kinds.items())
+    click.echo(say(f"{done.day:%Y-%m-%d} 的变化（{seconds:.1f} 秒）：{listed}", f"Changes of {done.day:%Y-%m-%d} ({seconds:.1f} s): {listed}"))
+    echo_table([say("来源表", "source table"), say("变化", "change"), say("行数", "rows")], [(table, names[kind], f"{rows:,}") for (table, kind), rows in sorted(done.rows.items()) if rows], right=(2,))
+
+
 @command("recall", zh="注入的差错与运行发现逐条对照：漏检的差错、无法解释的发现。", en="Compare planted faults with a run's findings: faults missed, findings unexplained.",
          examples=["eastbound demo recall", "eastbound demo recall --run 20261115-3f9a1c", "eastbound demo recall --format json"])
 @click.option("--run", "run_id", default=None, help=say("运行编号，默认最近一次", "run id; default the latest"))
@@ -190,5 +216,6 @@ def story(workspace: Path, policies: int, seed: int, faults: float) -> int:
 
 demo.add_command(init)
 demo.add_command(repair)
+demo.add_command(change)
 demo.add_command(recall)
 demo.add_command(story)

@@ -33,6 +33,7 @@ from etl.demo.related import related_frames
 from etl.demo.service import service_frames
 from etl.demo.sketch import draw_sketch
 from etl.demo.staff import staff_frames
+from etl.demo.stamps import stamped
 from etl.demo.store import create_indexes, create_tables, open_database, relations, write_table
 
 LEAST_POLICIES = 50
@@ -118,6 +119,15 @@ def build_frames(*, policies: int, seed: int, as_of: date) -> dict[tuple[str, st
 
 
 def _made(policies: int, seed: int, as_of: date) -> Iterator[tuple[str, str, Frame]]:
+    """The tables as they are stored: with the time of the last change, where their systems keep one."""
+    from etl.sources.loader import load_source
+
+    end, contracts = np.datetime64(as_of, "D"), {system: load_source(system) for system in SYSTEMS}
+    for system, name, frame in _drawn(policies, seed, as_of):
+        yield system, name, stamped(contracts[system].tables[name], frame, end)
+
+
+def _drawn(policies: int, seed: int, as_of: date) -> Iterator[tuple[str, str, Frame]]:
     """The tables (system, name, frame), system by system in the order of their contracts. Whoever writes them as they come need not
     hold all of a large insurer: of the largest, only the columns that later tables follow from are kept."""
     from etl.sources.loader import load_source

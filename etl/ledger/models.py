@@ -107,6 +107,24 @@ class MappingCountRow(Base):
     unmapped: Mapped[int] = mapped_column(BigInteger)
 
 
+class CaptureCountRow(Base):
+    __tablename__ = "capture_counts"
+
+    run: Mapped[str] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    system: Mapped[str] = mapped_column(String(120), primary_key=True)
+    table: Mapped[str] = mapped_column(String(120), primary_key=True)
+    mode: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str] = mapped_column(String(40))
+    base_run: Mapped[str | None] = mapped_column(String(40))
+    watermark: Mapped[str | None] = mapped_column(String(60))
+    rows_read: Mapped[int] = mapped_column(BigInteger)
+    inserted: Mapped[int | None] = mapped_column(BigInteger)
+    updated: Mapped[int | None] = mapped_column(BigInteger)
+    deleted: Mapped[int | None] = mapped_column(BigInteger)
+    unchanged: Mapped[int | None] = mapped_column(BigInteger)
+    place: Mapped[str] = mapped_column(String(64))
+
+
 class SerialAllocationRow(Base):
     __tablename__ = "serial_allocations"
 

@@ -67,24 +67,30 @@ def _decimals(value: str) -> str:
 def convert_table(engine: Engine, raw: Path, target: Path, aside: Path, *, system: str, table: SourceTable,
                   columns: tuple[SourceColumn, ...], batch_id: str, rows_in: int) -> tuple[int, int]:
     """Turn `raw` (text columns c0, c1, ... and `_invalid`, the numbers of columns that are no valid text) into
-    `target` and `aside`; returns (rows out, rows aside). `raw` is gone afterwards.
+    `target` and `aside`; returns (rows out, rows aside).
 
+    `raw` is replaced by `ordered_file(raw)`, which stays for the caller to remove: killed in between, it goes on from there.
     `_src_row` counts all rows, those set aside too, from 1 in the order of the key, then of all columns, by bytes.
     """
     steps = _Steps(system, table, columns, batch_id)
-    delivered = f"read_parquet({literal(str(raw))})"
-    order = steps.order(unique=_key_is_unique(engine, steps, delivered))
+    ordered = ordered_file(raw)
     # Ordered as delivered, converted afterwards: a sort carries along what it sorts, and numbering is one thread's work.
-    ordered = raw.with_suffix(".ordered.parquet")
-    engine.write_parquet(f"SELECT *, row_number() OVER () AS _row FROM (SELECT * FROM {delivered} ORDER BY {order})", ordered)
-    raw.unlink()
+    if not ordered.is_file():
+        delivered = f"read_parquet({literal(str(raw))})"
+        order = steps.order(unique=_key_is_unique(engine, steps, delivered))
+        engine.write_parquet(f"SELECT *, row_number() OVER () AS _row FROM (SELECT * FROM {delivered} ORDER BY {order})", ordered)
+    raw.unlink(missing_ok=True)
     engine.execute(f"CREATE OR REPLACE TEMP VIEW _typed AS {steps.typed(f'read_parquet({literal(str(ordered))})')}")
     kept = engine.write_parquet(f"SELECT {steps.kept()} FROM _typed WHERE NOT ({steps.faulty()})", target)
     # Most tables have nothing to set aside, and are spared another look at every value.
     some = "FALSE" if kept == rows_in else steps.faulty()
     set_aside = engine.write_parquet(f"SELECT {steps.aside()} FROM _typed WHERE {some}", aside)
-    ordered.unlink()
     return kept, set_aside
+
+
+def ordered_file(raw: Path) -> Path:
+    """The raw file's rows in the order of the key, numbered: the step between `raw` and its conversion."""
+    return raw.with_suffix(".ordered.parquet")
 
 
 def _key_is_unique(engine: Engine, steps: _Steps, delivered: str) -> bool:
@@ -148,3 +154,19 @@ class _Steps:
             f"{literal(self.batch_id)} AS _batch", "_row AS _src_row", f"{faults}[1].\"column\" AS \"column\"",
             f"{faults}[1].reason AS reason", f"{faults}[1].original AS original", f"{faults} AS faults", f"MAP {{{row}}} AS \"row\"",
         ])
+
+
+def scan_sql(raw: Path, table: SourceTable, columns: tuple[SourceColumn, ...]) -> str:
+    """SQL over a raw file of the key's columns and one more, the mark: `_src_key`, `_lead` (the key's first value as delivered),
+    `mark` in its type (NULL where it does not convert) and `_usable`: whether every part of the key is there and converts."""
+    *keys, mark = columns
+    steps = _Steps("", table, tuple(keys), "")
+    value = f"c{len(keys)}"
+    typed = typed_sql(mark, clean_text_sql(value))
+    if mark.type == "timestamp":
+        # Spelt as everybody spells it, it need not be taken apart: that is most of the work of a scan.
+        plain = f"try_cast({value} AS TIMESTAMP)"
+        typed = f"CASE WHEN length({value}) = 19 AND CAST({plain} AS VARCHAR) = {value} THEN {plain} ELSE {typed} END"
+    usable = " AND ".join(f"t{i} IS NOT NULL AND f{i} IS NULL" for i in range(len(keys)))
+    return (f"SELECT {steps.key_text()} AS _src_key, c{steps.by_name[table.key[0]]} AS _lead, {typed} AS mark, {usable} AS _usable "
+            f"FROM ({steps.typed(f'read_parquet({literal(str(raw))})')})")

@@ -43,6 +43,8 @@ class SourceTable:
     """A table of a core system. `required_rows`: an empty table is an error (default: it may be empty).
 
     `department` answers for what is wrong in it, where that is not the system's own.
+    `watermark` is the column that the system moves on with every change of a row; `overlap_days` is how far before the last
+    watermark an incremental capture reads again (of dates and timestamps).
     """
 
     name: str
@@ -52,6 +54,8 @@ class SourceTable:
     required_rows: bool = False
     line: int = 0
     department: str = ""
+    watermark: str | None = None
+    overlap_days: int = 1
 
     @cached_property
     def by_name(self) -> dict[str, SourceColumn]:

@@ -21,6 +21,7 @@ class SourceUnreachable(EastboundError):
     en = ("source system {system} cannot be reached ({place}, {tries} tries): {reason}. "
           "Check that the database runs and that the URL and account are right")
     exit_code = 3
+    may_pass = True
 
 
 class SourceDriverMissing(EastboundError):
@@ -32,6 +33,7 @@ class SourceReadFailed(EastboundError):
     zh = "读取来源系统 {system} 的表 {table} 时中断：{reason}。没有留下半个文件；恢复后用 eastbound resume 继续"
     en = "reading table {table} of source system {system} broke off: {reason}. No half file was left; once mended, go on with eastbound resume"
     exit_code = 3
+    may_pass = True
 
 
 class ExtractDiskFull(DiskFull):

@@ -13,7 +13,7 @@ from etl.sources.definition import COLUMN_TYPES, LINEAGE, SourceColumn, SourceSy
 from etl.sources.errors import SourceUnknown
 
 SYSTEM_KEYS = ("department", "system", "name", "note", "schema", "tables")
-TABLE_KEYS = ("department", "table", "name", "note", "key", "columns", "required_rows")
+TABLE_KEYS = ("department", "table", "name", "note", "key", "columns", "required_rows", "watermark", "overlap_days")
 COLUMN_KEYS = ("name", "type", "length", "precision", "scale", "nullable", "note")
 LANGUAGES = ("zh", "en")
 MAX_PRECISION = 38
@@ -105,7 +105,24 @@ def _table(document: YamlDocument, index: int, raw: Any, errors: list[EastboundE
         errors.append(document.broken(*at, "required_rows", zh="required_rows 应为 true 或 false", en="required_rows must be true or false"))
     return SourceTable(name=name, title=_texts(raw.get("name")), key=key, columns=tuple(columns.values()),
                        required_rows=bool(raw.get("required_rows", False)), line=document.line(*at),
-                       department=_plain_text(document, at, raw, errors))
+                       department=_plain_text(document, at, raw, errors), **_watermark(document, at, raw, key, columns, errors))
+
+
+def _watermark(document: YamlDocument, at: tuple, raw: dict, key: tuple[str, ...], columns: dict[str, SourceColumn], errors: list[EastboundError]) -> dict[str, Any]:
+    """The table's watermark, checked: a column of its own beside the key."""
+    name, days = raw.get("watermark"), raw.get("overlap_days", 1)
+    if isinstance(days, bool) or not isinstance(days, int) or days < 0:
+        errors.append(document.broken(*at, "overlap_days", zh="overlap_days 应为不小于 0 的整数", en="overlap_days must be a whole number, 0 or more"))
+        return {}
+    if name is None:
+        if "overlap_days" in raw:
+            errors.append(document.broken(*at, "overlap_days", zh="没有 watermark 的表不用 overlap_days", en="a table without watermark has no use for overlap_days"))
+        return {}
+    if name not in columns or name in key:
+        hint_zh, hint_en = _hint(str(name), [column for column in columns if column not in key])
+        errors.append(document.broken(*at, "watermark", zh=f"watermark 应是主键之外的一列，而不是 {name}{hint_zh}", en=f"watermark must be a column beside the key, not {name}{hint_en}"))
+        return {}
+    return {"watermark": name, "overlap_days": days}
 
 
 def _plain_text(document: YamlDocument, at: tuple, raw: dict, errors: list[EastboundError]) -> str:

@@ -6,8 +6,10 @@ itself writes, so that no driver's type inference can bend them; what they mean 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +23,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 100_000
+# Values in one statement: Oracle takes a thousand in a list.
+CHUNK_VALUES = 900
+
+
+@dataclass(frozen=True)
+class Only:
+    """Limits a read to the rows whose `column` (a contract's column) has one of `values`, given as the text that was delivered of it."""
+
+    column: SourceColumn
+    values: Sequence[str]
+
+    def chunks(self) -> Iterator[Sequence[str]]:
+        for begin in range(0, len(self.values), CHUNK_VALUES):
+            yield self.values[begin : begin + CHUNK_VALUES]
 
 
 class Road(Protocol):
@@ -28,7 +44,7 @@ class Road(Protocol):
 
     def count(self, table: Delivered) -> int: ...
 
-    def batches(self, table: Delivered, columns: tuple[SourceColumn, ...]) -> Iterator[pa.RecordBatch]: ...
+    def batches(self, table: Delivered, columns: tuple[SourceColumn, ...], only: Only | None = None) -> Iterator[pa.RecordBatch]: ...
 
     def close(self) -> None: ...
 
@@ -46,6 +62,16 @@ def open_road(url: sa.URL, road: str | None = None) -> Road:
 
 def _quoted(*names: str | None) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names if name)
+
+
+def _conditions(table: Delivered, only: Only | None) -> Iterator[str]:
+    """WHERE clauses, one per statement. A text literal takes the type of the column that it is compared with, on SQLite and PostgreSQL alike."""
+    if only is None:
+        yield ""
+        return
+    for values in only.chunks():
+        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+        yield f" WHERE {_quoted(table.spelling[only.column.name])} IN ({listed})"
 
 
 def _sqlite_is_utf8(url: sa.URL) -> bool:
@@ -94,14 +120,18 @@ class AdbcSqlite(_Adbc):
         super().__init__(adbc_driver_sqlite.dbapi.connect(sqlite_uri(url), autocommit=False))
         self._one("PRAGMA busy_timeout = 60000")
 
-    def batches(self, table: Delivered, columns: tuple[SourceColumn, ...]) -> Iterator[pa.RecordBatch]:
+    def batches(self, table: Delivered, columns: tuple[SourceColumn, ...], only: Only | None = None) -> Iterator[pa.RecordBatch]:
+        for condition in _conditions(table, only):
+            yield from self._batches(table, columns, condition)
+
+    def _batches(self, table: Delivered, columns: tuple[SourceColumn, ...], condition: str) -> Iterator[pa.RecordBatch]:
         # The driver takes a column's type from the first batch, and whole batches of NULL break it:
         # a first row of bytes settles the types, and is dropped again.
         marks = ", ".join(f"x'00' AS c{i}" for i in range(len(columns)))
         values = ", ".join(self._bytes(column, table.spelling[column.name]) for column in columns)
         with self._connection.cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(BATCH_ROWS)})
-            cursor.execute(f"SELECT {marks} UNION ALL SELECT {values} FROM {_quoted(table.schema, table.relation)}")
+            cursor.execute(f"SELECT {marks} UNION ALL SELECT {values} FROM {_quoted(table.schema, table.relation)}{condition}")
             first = True
             for batch in cursor.fetch_record_batch():
                 if first and batch.num_rows:
@@ -132,12 +162,16 @@ class AdbcPostgresql(_Adbc):
         for setting in ("datestyle = 'ISO, YMD'", "extra_float_digits = 1", "timezone = 'UTC'", "client_encoding = 'UTF8'"):
             self._do(f"SET LOCAL {setting}")
 
-    def batches(self, table: Delivered, columns: tuple[SourceColumn, ...]) -> Iterator[pa.RecordBatch]:
+    def batches(self, table: Delivered, columns: tuple[SourceColumn, ...], only: Only | None = None) -> Iterator[pa.RecordBatch]:
+        for condition in _conditions(table, only):
+            yield from self._batches(table, columns, condition)
+
+    def _batches(self, table: Delivered, columns: tuple[SourceColumn, ...], condition: str) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         values = ", ".join(f"CAST({_quoted(table.spelling[column.name])} AS TEXT) AS c{i}" for i, column in enumerate(columns))
         with self._connection.cursor() as cursor:
-            cursor.execute(f"SELECT {values} FROM {_quoted(table.schema, table.relation)}")
+            cursor.execute(f"SELECT {values} FROM {_quoted(table.schema, table.relation)}{condition}")
             for batch in cursor.fetch_record_batch():
                 yield pa.RecordBatch.from_arrays([array.cast(pa.binary()) for array in batch.columns], names=batch.schema.names)
 
@@ -176,20 +210,33 @@ class SqlalchemyRoad:
     def count(self, table: Delivered) -> int:
         return int(self._connection.execute(sa.select(sa.func.count()).select_from(self._table(table))).scalar_one())
 
-    def batches(self, table: Delivered, columns: tuple[SourceColumn, ...]) -> Iterator[pa.RecordBatch]:
+    def batches(self, table: Delivered, columns: tuple[SourceColumn, ...], only: Only | None = None) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        relation = self._table(table, columns)
+        relation = self._table(table, (*columns, only.column) if only else columns)
         query = sa.select(*(relation.c[table.spelling[c.name]] for c in columns))
-        result = self._connection.execution_options(stream_results=True, max_row_buffer=10_000).execute(query)
-        for rows in result.partitions(BATCH_ROWS):
-            arrays = [pa.array([as_bytes(value) for value in values], pa.binary()) for values in zip(*rows, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, names=[f"c{i}" for i in range(len(columns))])
+        queries = [query] if only is None else [query.where(relation.c[table.spelling[only.column.name]].in_([bound(only.column, v) for v in part])) for part in only.chunks()]
+        for one in queries:
+            result = self._connection.execution_options(stream_results=True, max_row_buffer=10_000).execute(one)
+            for rows in result.partitions(BATCH_ROWS):
+                arrays = [pa.array([as_bytes(value) for value in values], pa.binary()) for values in zip(*rows, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, names=[f"c{i}" for i in range(len(columns))])
 
     def close(self) -> None:
         with suppress(sa.exc.DBAPIError):
             self._connection.close()
         self._engine.dispose()
+
+
+def bound(column: SourceColumn, text: str) -> Any:
+    """A delivered text as the value that a driver compares with a column."""
+    if column.type == "integer":
+        return int(text)
+    if column.type == "decimal":
+        return Decimal(text)
+    if column.type == "date":
+        return date.fromisoformat(text[:10])
+    return datetime.fromisoformat(text) if column.type == "timestamp" else text
 
 
 def as_bytes(value: Any) -> bytes | None:

@@ -41,6 +41,9 @@ def test_a_contract_is_read_whole(pack):
     assert (system.name, system.schema, system.title["en"], table.key, table.required_rows) == ("policy", "core", "Policies", ("No",), True)
     assert [(c.name, c.text, c.nullable, c.line) for c in table.columns] == [("No", "text(20)", False, 10), ("Prem", "decimal(16,2)", True, 11), ("Start", "date", True, 12)]
     assert [c.name for c in table.reading({"Start"})] == ["No", "Start"]
+    assert (table.watermark, table.overlap_days) == (None, 1)
+    dated = load_source("policy", pack(GOOD.replace("required_rows: true", "watermark: Start\n    overlap_days: 3"))).tables["P"]
+    assert (dated.watermark, dated.overlap_days) == ("Start", 3)
 
 
 @pytest.mark.parametrize(("old", "new", "line", "words"), [
@@ -55,6 +58,10 @@ def test_a_contract_is_read_whole(pack):
     ("length: 20", "length: long", 10, "P.No: length must be a whole number"),
     ("required_rows: true", "required_rows: 5", 8, "required_rows must be true or false"),
     ("system: policy", "system: other", 1, "system must be the folder's name, policy"),
+    ("required_rows: true", "watermark: Prm", 8, "watermark must be a column beside the key, not Prm; did you mean Prem?"),
+    ("required_rows: true", "watermark: No", 8, "watermark must be a column beside the key, not No"),
+    ("required_rows: true", "overlap_days: -1", 8, "overlap_days must be a whole number, 0 or more"),
+    ("required_rows: true", "overlap_days: 2", 8, "a table without watermark has no use for overlap_days"),
     ("    key: [No]\n", "", 5, "key must be a list that is not empty"),
     ("  - table: P", "  - tabel: P", 5, "a table without its name"),
 ])
