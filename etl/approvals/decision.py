@@ -82,7 +82,7 @@ def approval_of(ledger: Ledger, run: Run | str) -> Approval | None:
 def require_approval(workspace: Workspace, ledger: Ledger, run_id: str) -> Approval:
     """The approval under which a package may leave the house.
 
-    The run must be the one sealed last for its period, its package the one that was approved, byte for byte, and the approval
+    The run must be the one sealed last for its period (a part: for its jurisdiction, and of the national package that is), its package the one that was approved, byte for byte, and the approval
     must be borne out by the audit chain. Raises RunNotSealed, RunSuperseded, NotApproved, ApprovalUnproven, PackageChanged.
     """
     book, run = ApprovalBook(ledger), ledger.run(run_id)
@@ -91,6 +91,7 @@ def require_approval(workspace: Workspace, ledger: Ledger, run_id: str) -> Appro
     latest = book.latest_sealed(run)
     if latest != run.id:
         raise RunSuperseded(run=run.id, latest=latest)
+    book.require_whole(run)
     found = approval_of(ledger, run)
     if found is None:
         state_zh, state_en = standing(book.last(run.id), run)

@@ -38,10 +38,10 @@ def state_of(book: ApprovalBook, run: Run) -> str:
 def waiting(ledger: Ledger, company: str, standard: str | None = None, period: str | None = None) -> list[tuple[Run, str]]:
     """The run sealed last of every period whose package is neither approved nor delivered, with its state, the latest period first."""
     book = ApprovalBook(ledger)
-    last: dict[tuple[str, str], Run] = {}
-    for run in sorted(ledger.runs(standard, period), key=lambda r: (r.finished_at or r.started_at, r.started_at, r.id)):
+    last: dict[tuple[str, str, str | None], Run] = {}
+    for run in sorted(ledger.runs(standard, period, parts=True), key=lambda r: (r.finished_at or r.started_at, r.started_at, r.id)):
         if run.status == SEALED and run.company == company:
-            last[(run.standard, run.period)] = run
+            last[(run.standard, run.period, run.jurisdiction if run.part_of else None)] = run
     found = [(run, state_of(book, run)) for run in last.values()]
     return sorted([(run, state) for run, state in found if state not in (APPROVED, DELIVERED)], key=lambda one: (one[0].period, one[0].standard), reverse=True)
 
@@ -57,13 +57,13 @@ def summary(workspace: Workspace, ledger: Ledger, run: Run) -> dict[str, Any]:
               if table in rows]
     decisions = book.decisions(run.id)
     return {
-        "run": run.id, "standard": run.standard, "period": run.period, "report_date": run.report_date.isoformat(), "jurisdiction": run.options.get("jurisdiction"),
+        "run": run.id, "standard": run.standard, "period": run.period, "report_date": run.report_date.isoformat(), "jurisdiction": run.jurisdiction, "part_of": run.part_of,
         "started_at": run.started_at, "sealed_at": run.finished_at if run.status == SEALED else None, "state": state_of(book, run),
         "maker": next(iter(book.makers(run.id)), None), "makers": list(book.makers(run.id)), "package": run.package, "package_sha256": run.package_sha256,
         "tables": tables, "rows": sum(t["rows"] for t in tables), "rows_aside": sum(t["rows_aside"] for t in tables),
         "findings": _findings(workspace, ledger, run), "held_back": _held_back(workspace.run_folder(run.id)), "figures": _figures(workspace, run),
-        "later_runs": [{"run": r.id, "status": r.status} for r in ledger.runs(run.standard, run.period)
-                       if r.company == run.company and r.started_at > run.started_at and r.status != SEALED],
+        "later_runs": [{"run": r.id, "status": r.status} for r in ledger.runs(run.standard, run.period, parts=True)
+                       if (r.part_of and r.jurisdiction) == (run.part_of and run.jurisdiction) and r.company == run.company and r.started_at > run.started_at and r.status != SEALED],
         "after": decisions[0].number if decisions else 0, "decisions": [as_record(one) for one in decisions],
     }
 

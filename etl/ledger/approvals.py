@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
 
 from etl.errors import EastboundError
 from etl.ledger.database import writing
@@ -46,6 +46,11 @@ class RunNotSealed(EastboundError):
 class RunSuperseded(EastboundError):
     zh = "运行 {run} 已被同一报送期后来封包的 {latest} 取代；只能对后者作决定：eastbound approve {latest}"
     en = "run {run} was superseded by {latest}, sealed later for the same period; only that one can be decided on: eastbound approve {latest}"
+
+
+class PartStale(EastboundError):
+    zh = "运行 {run} 是 {whole} 的一部分，而后者已被 {latest} 取代；请重新拆分：eastbound split {latest} --jurisdiction {jurisdiction}"
+    en = "run {run} is a part of {whole}, which was superseded by {latest}; split that one: eastbound split {latest} --jurisdiction {jurisdiction}"
 
 
 class PackageChanged(EastboundError):
@@ -150,9 +155,14 @@ class ApprovalBook:
             return _makers(connection, run)
 
     def latest_sealed(self, run: Run) -> str | None:
-        """Id of the run of the same company, standard and period that was sealed last."""
+        """Id of the run of the same company, standard, period and jurisdiction that was sealed last."""
         with self._engine.connect() as connection:
             return _latest_sealed(connection, run)
+
+    def require_whole(self, run: Run) -> None:
+        """Raise PartStale where a part was taken from a package that has been superseded."""
+        with self._engine.connect() as connection:
+            self._refuse_stale_part(connection, run)
 
     def delivered(self, run: Run) -> bool:
         """Whether the package has left the house."""
@@ -224,6 +234,8 @@ class ApprovalBook:
         latest = _latest_sealed(connection, run)
         if decision != WITHDRAWN and latest != run.id:
             raise RunSuperseded(run=run.id, latest=latest)
+        if decision != WITHDRAWN:
+            self._refuse_stale_part(connection, run)
         if not reason.strip():
             if decision == REJECTED:
                 raise ReasonMissing(what_zh="退回", what_en="rejecting", option="--reason")
@@ -233,6 +245,12 @@ class ApprovalBook:
                 raise ReasonMissing(what_zh=f"批准已被 {last.checker} 退回的报送包", what_en=f"approving what {last.checker} rejected", option="--note")  # type: ignore[union-attr]
         return run, makers[0]
 
+    def _refuse_stale_part(self, connection: Connection, run: Run) -> None:
+        """A part of a package that has been superseded is not what the period's submission consists of."""
+        latest = _latest_sealed(connection, self._ledger._get_run(connection, run.part_of)) if run.part_of else None
+        if latest != run.part_of:
+            raise PartStale(run=run.id, whole=run.part_of, latest=latest, jurisdiction=run.jurisdiction)
+
 
 def _last(connection: Connection, run: Run) -> Approval | None:
     table = ApprovalRow.__table__
@@ -241,15 +259,24 @@ def _last(connection: Connection, run: Run) -> Approval | None:
 
 
 def _makers(connection: Connection, run: str) -> tuple[str, ...]:
-    query = select(AuditEventRow.actor).where(AuditEventRow.subject == run, AuditEventRow.action.in_(MAKING)).order_by(AuditEventRow.seq)
+    """Who started and resumed a run; of a part also who made the package that it is a part of."""
+    whole = (connection.execute(select(RunRow.options).where(RunRow.id == run)).scalar() or {}).get("part_of")
+    made = case((AuditEventRow.subject == run, 0), else_=1)
+    query = select(AuditEventRow.actor).where(AuditEventRow.subject.in_([run, whole] if whole else [run]), AuditEventRow.action.in_(MAKING)).order_by(made, AuditEventRow.seq)
     return tuple(dict.fromkeys(connection.execute(query).scalars()))
 
 
 def _latest_sealed(connection: Connection, run: Run) -> str | None:
+    """A jurisdiction's part is a submission of its own: it takes the place of that jurisdiction's earlier part, never of the national package."""
     table = RunRow.__table__
-    return connection.execute(select(table.c.id).where(
+    rows = connection.execute(select(table.c.id, table.c.options).where(
         table.c.company == run.company, table.c.standard == run.standard, table.c.period == run.period, table.c.status == SEALED)
-        .order_by(table.c.finished_at.desc(), table.c.started_at.desc(), table.c.id.desc()).limit(1)).scalar()
+        .order_by(table.c.finished_at.desc(), table.c.started_at.desc(), table.c.id.desc()))
+    return next((id for id, options in rows if _lane(options) == _lane(run.options)), None)
+
+
+def _lane(options: Mapping[str, Any]) -> str | None:
+    return str(options["jurisdiction"]) if options.get("part_of") else None
 
 
 def _delivered(connection: Connection, run: Run) -> bool:

@@ -33,6 +33,16 @@ class Run:
     host: str
     pid: int
 
+    @property
+    def jurisdiction(self) -> str | None:
+        """Whose rules it was judged by, or whose part it made; None for the national package."""
+        return str(self.options.get("jurisdiction") or "") or None
+
+    @property
+    def part_of(self) -> str | None:
+        """The run whose package this one took its part of; None for a run of its own."""
+        return str(self.options.get("part_of") or "") or None
+
 
 @dataclass(frozen=True)
 class StageCount:

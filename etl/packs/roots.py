@@ -9,7 +9,7 @@ from pathlib import Path
 from etl.errors import EastboundError
 
 # Files beside the rules of the tables that hold something else.
-NOT_RULES = ("figures.yaml", "profiles.yaml", "reconciliations.yaml")
+NOT_RULES = ("figures.yaml", "format.yaml", "profiles.yaml", "reconciliations.yaml")
 
 
 class PackRootMissing(EastboundError):

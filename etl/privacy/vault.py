@@ -11,8 +11,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 SEALED = ".sealed"
 SCRATCH = ".scratch"
 CHUNK = 4 * 1024 * 1024
+STRANGER_SECONDS = 24 * 3600
 _MAGIC = b"EBVAULT1"
 _TAG = 16
 _HEADER = 8 + 8 + 16 + 7
@@ -147,7 +151,7 @@ class Vault:
         """A private folder for the `with` block only; what a killed process leaves of its own is gone with the next start."""
         scratch = self.root / SCRATCH
         _private_folder(scratch)
-        own = scratch / f"{os.getpid()}-{secrets.token_hex(8)}"
+        own = scratch / f"{os.getpid()}-{secrets.token_hex(8)}@{_host()}"
         _private_folder(own)
         try:
             yield own
@@ -208,8 +212,13 @@ class Vault:
         """Remove what readers that were killed left behind."""
         scratch = self.root / SCRATCH
         for folder in scratch.iterdir() if scratch.is_dir() else ():
-            pid = folder.name.partition("-")[0]
-            if not (pid.isdigit() and _alive(int(pid))):
+            pid, host = folder.name.partition("-")[0], folder.name.partition("@")[2]
+            if host not in ("", _host()):
+                # A worker on another machine, or in another container, has process numbers of its own: only its age tells.
+                dead = _age(folder) > STRANGER_SECONDS
+            else:
+                dead = not (pid.isdigit() and _alive(int(pid)))
+            if dead:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -221,6 +230,18 @@ def _private_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
+
+
+def _host() -> str:
+    return re.sub(r"[^0-9A-Za-z.-]", "_", socket.gethostname())
+
+
+def _age(folder: Path) -> float:
+    """Seconds since anything was put into the folder; 0 where it is gone already."""
+    try:
+        return time.time() - folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _alive(pid: int) -> bool:

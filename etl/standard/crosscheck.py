@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from etl.errors import EastboundError
-from etl.expressions import ExpressionBroken, Scope, parse_expression
-from etl.expressions.parse import FAMILIES
 from etl.packs.shape import Shape, hint
 from etl.standard.definition import CodeTable, Table
 
@@ -18,6 +16,9 @@ class CyclicReference(EastboundError):
 
 def check_references(tables: Mapping[str, Table], shapes: Mapping[str, Shape]) -> None:
     """Every `refs` must name an item of the same kind, and the tables must have a load order."""
+    # Here and not above: whoever only asks when a standard is due need not load the parser.
+    from etl.expressions.parse import FAMILIES
+
     edges: dict[str, set[str]] = {code: set() for code in tables}
     for table in tables.values():
         for index, item in _indexed(table, shapes[table.code]):
@@ -43,6 +44,8 @@ def check_references(tables: Mapping[str, Table], shapes: Mapping[str, Shape]) -
 
 def check_conditions(tables: Mapping[str, Table], shapes: Mapping[str, Shape], codes: Mapping[str, CodeTable]) -> None:
     """`privacy_when` and `refs.when` must be expressions over the items of their own table."""
+    from etl.expressions.parse import FAMILIES, ExpressionBroken, Scope, parse_expression
+
     for table in tables.values():
         scope = Scope({item.code: FAMILIES[item.type] for item in table.mapped_items}, frozenset(codes))
         for index, item in _indexed(table, shapes[table.code]):

@@ -216,6 +216,44 @@ class PackageForm:
 
 
 @dataclass(frozen=True)
+class PlacingStep:
+    """One way in which a row's jurisdiction (监管辖区) is found; exactly one of three is given.
+
+    `item`: an own item holds it. `unit`: an own item holds a unit's code, looked up in the directory. `through`: the row belongs
+    where a row of that table belongs, joined on `on` (own item -> item of `through`); of several, the one with the least `first`.
+    """
+
+    item: str = ""
+    unit: str = ""
+    through: str = ""
+    on: dict[str, str] = field(default_factory=dict)
+    first: str = ""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The table of the company's units: which jurisdiction a unit's code lies in, and which unit is the head office."""
+
+    table: str
+    unit: str
+    area: str
+    head_item: str
+    head_value: str
+
+
+@dataclass(frozen=True)
+class Jurisdictions:
+    """How the national package is split into one per jurisdiction. `tables`: steps in the order of preference, () = the head office's.
+
+    `directory` is None where each row names its jurisdiction itself.
+    """
+
+    tables: dict[str, tuple[PlacingStep, ...]]
+    directory: Directory | None = None
+    folder: str = "{company}{jurisdiction}-{period_end:%Y%m%d}"
+
+
+@dataclass(frozen=True)
 class Standard:
     """One edition of a regulator's standard."""
 
@@ -243,6 +281,7 @@ class Standard:
     family: str = ""
     transaction: SerialFormat | None = None
     package: PackageForm = PackageForm()
+    jurisdictions: Jurisdictions | None = None
 
     @cached_property
     def sends_clear(self) -> bool:

@@ -15,6 +15,7 @@ from etl.standard.codes import load_codes
 from etl.standard.crosscheck import check_conditions, check_references
 from etl.standard.definition import CodeTable, DataItem, FileFormat, PackageForm, Reference, SerialFormat, Standard, Table
 from etl.standard.effective import in_force_on
+from etl.standard.jurisdictions import read_jurisdictions
 from etl.standard.layout_loader import LAYOUT_KEYS, check_layouts, field_layout, fixed_options, reserved_stretches
 from etl.standard.values import value_fault
 
@@ -32,7 +33,7 @@ TABLE_KEYS = {"table", "number", "name", "subject", "level", "capture", "provena
 STANDARD_KEYS = {
     "standard", "prefix", "name", "version", "regulator", "basis", "provenance", "effective", "frequency", "deadline",
     "on_error", "hold_key", "split_by", "company_codes", "serial", "format", "open_ended", "masking", "note", "family",
-    "transaction", "package",
+    "transaction", "package", "jurisdictions",
 }
 
 
@@ -121,7 +122,7 @@ def _standard(shape: Shape, tables: dict[str, Table], codes: dict[str, CodeTable
         effective_from=effective_from, effective_to=effective_to, family=shape.text(data.get("family"), "family"),
         hold_key=shape.names(data.get("hold_key"), "hold_key"), split_by=_split_by(shape, data, tables), open_ended=shape.day(data.get("open_ended"), "open_ended") or date(9999, 12, 31),
         deadline=deadline, provenance=data.get("provenance", ""), basis=data.get("basis", ""),
-        folder=folder,
+        folder=folder, jurisdictions=read_jurisdictions(shape, data.get("jurisdictions"), tables),
     )
 
 

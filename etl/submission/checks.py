@@ -26,13 +26,13 @@ _EXACT = Context(prec=100)
 class TableChecks:
     """Checks of one file; pieces come in file order, `finish` gives what only the whole file can tell."""
 
-    def __init__(self, file: str, table: Table, standard: Standard, expect_company: str | None) -> None:
+    def __init__(self, file: str, table: Table, standard: Standard, expect_company: str | None, part: bool = False) -> None:
         self.file, self.table, self.standard, self.expect_company = file, table, standard, expect_company
         self.sums = {i.code: Decimal(0) for i in table.items if i.type in ("decimal", "integer") and not i.assigned}
         self.codes = {i.code: sent_values(i, standard) for i in table.items if i.codes}
         roles = {i.role: i for i in table.items if i.role}
         self.company_code, self.company_name = roles.get("company_code"), roles.get("company_name")
-        self.serials = SerialRun(file, roles["serial"].code, standard) if "serial" in roles and standard.serial else None
+        self.serials = SerialRun(file, roles["serial"].code, standard, part) if "serial" in roles and standard.serial else None
 
     @property
     def first_serial(self) -> str | None:
@@ -177,10 +177,13 @@ class TableChecks:
 
 
 class SerialRun:
-    """Serial numbers of a file: each of the standard's form, one after the other without gap or repetition."""
+    """Serial numbers of a file: each of the standard's form, one after the other without gap or repetition.
 
-    def __init__(self, file: str, item: str, standard: Standard) -> None:
-        self.file, self.item = file, item
+    A `part` of a package keeps the numbers of the whole: they rise, and those of other parts are left out.
+    """
+
+    def __init__(self, file: str, item: str, standard: Standard, part: bool = False) -> None:
+        self.file, self.item, self.part = file, item, part
         assert standard.serial is not None
         self.length = standard.serial.length
         self.parts = serial_parts(standard.serial.pattern, standard.serial.length)
@@ -264,7 +267,8 @@ class SerialRun:
                 if number - line == last_number - last_line:
                     self.stretches[-1] = (last_number, last_line, line + count - last_line)
                     continue
-                gaps.append(line)
+                if not self.part or number < last_number + last_count:
+                    gaps.append(line)
             self.stretches.append((number, line, count))
         return self._problems(
             np.array(gaps, dtype=np.int64),

@@ -15,6 +15,7 @@ from etl.engines.local import flush
 from etl.errors import EastboundError
 from etl.files import whole_file
 from etl.standard.definition import Standard
+from etl.standard.jurisdictions import with_part_format
 from etl.submission.definition import Company, Package, Period, WrittenFile
 from etl.submission.problems import Problem
 from etl.submission.reader import FileReport, inspect_file
@@ -83,12 +84,15 @@ def seal_package(
     report_date: date,
     extra: Mapping[str, Any],
     attachments: Sequence[Path] = (),
+    part: Mapping[str, Any] | None = None,
 ) -> Package:
     """Re-read every file in `folder_tmp`, write the manifest, and rename the folder to `target` at once.
 
     `extra` adds entries to the manifest (pack fingerprint, masking key fingerprint); it must not hold a run id or a clock
     time, since the same input has to give the same bytes. Both folders must be on one file system. `attachments` are files in
     `folder_tmp` made of the others (a registry's zip): the manifest holds their size and hash.
+    `part`: what the manifest says of a package that is one jurisdiction's part of another one (`jurisdiction`, `of`, `format`);
+    `standard` then is the one with that jurisdiction's format.
     Raises PackageRefused with all problems, and PackageExists. After any error `target` does not exist.
     """
     folder_tmp, target = Path(folder_tmp), Path(target)
@@ -103,7 +107,7 @@ def seal_package(
         if not path.is_file():
             problems.append(_missing(file.name))
             continue
-        report = inspect_file(path, standard.tables[file.table], standard, expect_company=company.code, expect_days=days)
+        report = inspect_file(path, standard.tables[file.table], standard, expect_company=company.code, expect_days=days, part=part is not None)
         problems += report.problems + _differences(_entry(file), report)
         entries.append(_entry(file))
     if not files:
@@ -125,9 +129,11 @@ def seal_package(
         "tables": sorted(entries, key=lambda e: e["file"]),
     }
     for name, value in extra.items():
-        if name in manifest or name in ("self", "attachments"):
+        if name in manifest or name in ("self", "attachments", "part"):
             raise ManifestNameTaken(name=name)
         manifest[name] = value
+    if part is not None:
+        manifest["part"] = dict(part)
     if attachments:
         manifest["attachments"] = [_attachment(path) for path in sorted(attachments)]
     manifest["self"] = _self_hash(manifest)
@@ -178,6 +184,9 @@ def verify_package(path: Path, standard: Standard | None = None) -> list[Problem
         if len(claims) != len(manifest["tables"]) or any(Path(name).name != name for name in (*claims, *attached)):
             return [broken]
         days = _days(manifest)
+        part = manifest.get("part")
+        if part is not None:
+            local = str(part["jurisdiction"]), dict(part["format"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return [broken]
     problems = _strangers(path, {*claims, *attached, MANIFEST})
@@ -196,12 +205,14 @@ def verify_package(path: Path, standard: Standard | None = None) -> list[Problem
             )
         )
         standard = None
+    if standard is not None and part is not None:
+        standard = with_part_format(standard, *local)
     for name, claim in claims.items():
         if not (path / name).is_file() or (path / name).is_symlink():
             problems.append(_missing(name))
         elif standard is not None and claim["table"] in standard.tables:
             report = inspect_file(
-                path / name, standard.tables[claim["table"]], standard, expect_company=manifest["company"]["code"], expect_days=days
+                path / name, standard.tables[claim["table"]], standard, expect_company=manifest["company"]["code"], expect_days=days, part=part is not None
             )
             problems += report.problems + _differences(claim, report)
         else:

@@ -70,16 +70,18 @@ def load_lines(path: Path, table: Table, standard: Standard) -> polars.DataFrame
 
 
 def inspect_file(
-    path: Path, table: Table, standard: Standard, expect_company: str | None = None, expect_days: Mapping[str, date] | None = None
+    path: Path, table: Table, standard: Standard, expect_company: str | None = None, expect_days: Mapping[str, date] | None = None,
+    part: bool = False,
 ) -> FileReport:
     """Read a file and check everything that the standard says of it. A file of no rows is in order.
 
     Problem kinds: encoding, separators, line_end, header, control, required, length, type, code, serial, serial_gap,
     serial_duplicate, company, company_name; of fixed-width files also record_length, field, reserved, trailer, control_total.
     `expect_days` (period_start, period_end, report_date) is what their header and trailer should say, where that is known.
+    `part`: the file is a part of a table, whose serial numbers rise with gaps.
     """
     path = Path(path)
-    checks = TableChecks(path.name, table, standard, expect_company)
+    checks = TableChecks(path.name, table, standard, expect_company, part)
     digest, problems, rows = hashlib.sha256(), [], 0
     fixed = _fixed(path, table, standard, digest)
     for piece in fixed.pieces() if fixed else _pieces(path, table, standard.format, digest):

@@ -81,11 +81,13 @@ def write_table(
     folder: Path,
     engine: Engine | None = None,
     part: str = "",
+    serials: str | None = None,
 ) -> WrittenFile:
     """Write `source` (Parquet, in the order of `_row` = 1..n) to a file in `folder`, named by the standard.
 
     Serial numbers run from `first_sequence`. `engine`: one to use instead of starting another. `part`: what `{part}`
-    in the file name stands for, where a table is split into files. Memory stays flat; the same input gives the same bytes.
+    in the file name stands for, where a table is split into files. `serials`: the column of `source` whose serial numbers the
+    rows keep, where they have been sent before (`first_sequence` then counts for nothing). Memory stays flat; the same input gives the same bytes.
     Raises ValueBreaksLine, ValueReadsAsNull, ValueNotEncodable (or Problems), WriteSourceUnfit, FormatUnusable, SerialOverflow.
     """
     fmt = standard.format
@@ -96,9 +98,9 @@ def write_table(
     name = _file_name(fmt.file_name, table, company, period, report_date, part)
     with nullcontext(engine) if engine else open_engine() as engine:
         engine.view_parquet("data", table.code, Path(source))
-        columns = _columns(engine, table, standard, company, report_date, first_sequence)
+        columns = _columns(engine, table, standard, company, report_date, first_sequence, serials)
         rows, totals = _totals(engine, table, columns)
-        if rows and standard.serial:
+        if rows and standard.serial and not serials:
             check_sequence(standard.serial, first_sequence + rows - 1)
         if fmt.kind == "fixed":
             from etl.submission.fixed_writer import fixed_pieces
@@ -111,6 +113,9 @@ def write_table(
             if not _countable(fmt):
                 _refuse_breaking_values(engine, table, fmt, columns)
             pieces = _pieces(engine, table, fmt, columns, rows)
+        first = last = None
+        if rows and serials:
+            first, last = engine.rows(f"SELECT arg_min({quote(serials)}, _row), arg_max({quote(serials)}, _row) FROM {_source(table)}")[0]
         digest, size = hashlib.sha256(), 0
         path = Path(folder) / name
         with whole_file(path) as partial, partial.open("wb") as stream:
@@ -118,8 +123,7 @@ def write_table(
                 stream.write(piece)
                 digest.update(piece)
                 size += len(piece)
-    first = last = None
-    if rows and standard.serial:
+    if rows and standard.serial and not serials:
         first = serial_number(standard.serial, company.code, report_date, first_sequence)
         last = serial_number(standard.serial, company.code, report_date, first_sequence + rows - 1)
     return WrittenFile(table.code, name, path, rows, size, digest.hexdigest(), first, last, totals)
@@ -166,7 +170,7 @@ def _file_name(pattern: str, table: Table, company: Company, period: Period, rep
 
 
 def _columns(
-    engine: Engine, table: Table, standard: Standard, company: Company, report_date: date, first: int
+    engine: Engine, table: Table, standard: Standard, company: Company, report_date: date, first: int, serials: str | None = None
 ) -> list[_Column]:
     types = {row[0]: row[1] for row in engine.rows(f"DESCRIBE {_source(table)}")}
     errors: list[EastboundError] = []
@@ -175,7 +179,7 @@ def _columns(
     columns = []
     for item in table.items:
         if item.role == "serial" and standard.serial:
-            text = serial_sql(standard.serial, company.code, report_date, f"_row + {first - 1}")
+            text = quote(serials) if serials else serial_sql(standard.serial, company.code, report_date, f"_row + {first - 1}")
             columns.append(_Column(item, text, text))
         elif item.assigned:
             text = literal(company.code if item.role == "company_code" else company.name)

@@ -2,6 +2,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -104,6 +105,20 @@ def test_what_a_killed_reader_left_is_swept(vault):
         (folder / "x").write_bytes(SECRET)
     Vault(vault.root, KEY)
     assert not left.exists() and mine.exists()
+
+
+def test_a_reader_on_another_machine_is_left_alone_for_a_day(vault):
+    # Numbers of processes say nothing about those of another container on the same disk.
+    fresh, old = (vault.root / ".scratch" / f"1-{name}@elsewhere" for name in ("00", "01"))
+    for folder in (fresh, old):
+        folder.mkdir(parents=True)
+    a_day_ago = time.time() - 24 * 3600 - 60
+    os.utime(old, (a_day_ago, a_day_ago))
+    Vault(vault.root, KEY)
+    assert fresh.exists() and not old.exists()
+    with vault.scratch() as own:
+        Vault(vault.root, KEY)
+        assert own.exists()
 
 
 def test_a_missing_file_is_named(vault):

@@ -199,6 +199,20 @@ def test_a_serial_number_of_another_day_is_found(inspect):
     assert found(inspect(lines_with({3: changed}))) == [(3, "LSH", "serial")]
 
 
+def test_the_serial_numbers_of_a_part_rise_with_gaps(tmp_path, make):
+    def inspected(*numbers: int):
+        path = tmp_path / "part.txt"
+        path.write_text("".join(line(n, *GOOD) + "\n" for n in numbers), encoding="utf-8")
+        standard = make.standard()
+        return inspect_file(path, standard.tables["DEMO"], standard, part=True)
+
+    report = inspected(2, 5, 6, 9)
+    assert found(report) == [] and (report.first_serial[-2:], report.last_serial[-2:]) == ("02", "09")
+    # 5 after 6 falls; the second 6 does not rise and occurs twice.
+    assert found(inspected(2, 6, 5)) == [(3, "LSH", "serial_gap")]
+    assert found(inspected(2, 6, 6)) == [(3, "LSH", "serial_gap"), (3, "LSH", "serial_duplicate")]
+
+
 def test_gaps_and_repetitions_of_serial_numbers_are_found(inspect):
     # 1 2 4 5 6: one gap. 1 2 2 3 4: the second 2 does not follow and occurs twice.
     gap = "".join(line(n, *GOOD) + "\n" for n in (1, 2, 4, 5, 6))
