@@ -19,12 +19,14 @@ from etl.language import current_language
 class EastboundError(Exception):
     """Base of all errors that a user is meant to read.
 
-    `exit_code` is what the command returns: 2 for bad usage or bad input, 3 for a run that failed.
+    `exit_code` is what the command returns: 2 for bad usage or bad input, 3 for a run that failed. `may_pass`: trying again
+    later may help without anybody mending anything, so a scheduler should.
     """
 
     zh: ClassVar[str] = "{message}"
     en: ClassVar[str] = "{message}"
     exit_code: ClassVar[int] = 2
+    may_pass: ClassVar[bool] = False
 
     def __init__(self, message: str | None = None, **values: Any) -> None:
         if message is not None:

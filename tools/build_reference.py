@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 SCHEMAS, TARGET = ROOT / "schemas", ROOT / "docs" / "reference.md"
 # In the order in which a pack is written.
-ORDER = ("standard", "table", "codes", "rules", "figures", "reconciliations", "profiles", "source", "mapping", "workspace", "columns")
+ORDER = ("standard", "table", "codes", "rules", "format", "figures", "reconciliations", "profiles", "source", "mapping", "workspace", "columns")
 WORDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null", "object": "keys and values", "array": "list"}
 # Definitions that are one value: what they are is said where they are used.
 VALUES = {"texts": "text, or {zh, en}", "effective": "{from, to} or null", "day": "date or null", "expression": "expression", "scalar": "one value",

@@ -11,6 +11,7 @@ import click
 from etl.commands.common import DateParam, ProgressPrinter, command, echo_json, echo_table, format_option, group, packs_option, workspace_option
 from etl.language import say
 
+# As in etl.pipeline.registry_day, which help need not load.
 STANDARD = "registry_life_2"
 registry = group("registry", zh="保单登记平台：每日报送、更正、对账；附演示平台。", en="The policy registry: daily increments, corrections, reconciliation; with a stand-in platform.")
 platform = group("platform", zh="演示平台：本机上的小型服务器，按文档的代码应答。", en="The stand-in platform: a small server on this machine that answers with the documented codes.")
@@ -76,38 +77,23 @@ def serve(workspace: Path, packs: tuple[str, ...], standard: str, port: int, sft
 @click.option("--from", "first", type=DateParam(), default=None, help=say("从该日起逐日执行到 --today", "do the work of every day from this one to --today"))
 @click.option("--late", multiple=True, type=DateParam(), help=say("先补报该日当时被扣留、现已更正的交易，可多次给出",
                                                                  "first send what was held back of that day and is in order now; may be given several times"))
+@click.option("--capture", type=click.Choice(["full", "incremental", "change"]), default="full", show_default=True,
+              help=say("如何读取核心系统，见 docs/capture.md", "how the core systems are read, see docs/capture.md"))
 @click.option("--quiet", "-q", is_flag=True, help=say("不显示进度", "no progress"))
 @format_option()
-def day(workspace: Path, packs: tuple[str, ...], standard: str, today: date | None, first: date | None, late: tuple[date, ...], quiet: bool, form: str) -> int:
-    from etl.ledger import open_ledger, period_lock
-    from etl.ledger.registry import RegistryLedger
-    from etl.packs.roots import PackRoots
-    from etl.pipeline.registry import RunSource
-    from etl.pipeline.road import actor
+def day(workspace: Path, packs: tuple[str, ...], standard: str, today: date | None, first: date | None, late: tuple[date, ...], capture: str, quiet: bool,
+        form: str) -> int:
+    from etl.pipeline.registry_day import RegistryWork, open_cycle
     from etl.pipeline.road import today as today_there
-    from etl.standard.loader import load_standard
-    from etl.submission.registry.contents import layouts_of
-    from etl.submission.registry.cycle import Cycle
-    from etl.submission.registry.settings import load_settings
-    from etl.submission.registry.transport import Channel
     from etl.workspace import Workspace
 
     opened = Workspace.open(workspace)
     last = today or today_there()
     if first and first > last:
         raise click.UsageError(say("--from 晚于 --today", "--from is after --today"))
-    loaded = load_standard(standard, PackRoots.of(*opened.packs, *packs))
-    settings = load_settings(opened.root)
-    vault = opened.vault_folder / "registry"
-    for folder in (vault, vault / "zips", vault / "errors"):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     found: dict[date, Any] = {}
-    with open_ledger(opened.ledger_place) as ledger, period_lock(opened.root, "registry", opened.company), Channel(settings) as channel, \
-            ProgressPrinter(quiet or form == "json", by_stage=True) as progress:
-        books = RegistryLedger(ledger, opened.company)
-        source = RunSource(opened, standard, ledger, books, vault / "zips", packs=packs, progress=progress)
-        cycle = Cycle(books, channel, source, layouts_of(loaded), vault / "errors", root=opened.root, polling=settings.polling,
-                      note=lambda action, subject, detail: ledger.append_event(actor(), action, subject, detail))
+    with ProgressPrinter(quiet or form == "json", by_stage=True) as progress, \
+            open_cycle(RegistryWork(opened, standard, packs, capture=capture, progress=progress), patient=True) as cycle:
         for wanted in late:
             cycle.late(wanted)
         work = first or last
@@ -115,7 +101,7 @@ def day(workspace: Path, packs: tuple[str, ...], standard: str, today: date | No
             for report in cycle.work(work):
                 found[report.day] = report
             work += timedelta(days=1)
-        rows = [_day_row(books, report.day, report) for report in sorted(found.values(), key=lambda r: r.day)]
+        rows = [_day_row(cycle.books, report.day, report) for report in sorted(found.values(), key=lambda r: r.day)]
     _show(rows, form)
     codes = [1 if report.waiting else report.problem.exit_code for report in found.values() if report.problem]
     return max([*codes, *(1 for row in rows if row["state"] == "2E")], default=0)

@@ -30,7 +30,7 @@ def describe(ledger: Any, run_id: str) -> dict[str, Any]:
         "run": run.id, "standard": run.standard, "period": run.period, "report_date": run.report_date.isoformat(), "status": run.status,
         "package": run.package, "package_sha256": run.package_sha256, "started_at": run.started_at, "finished_at": run.finished_at,
         "pack_fingerprint": run.pack_fingerprint,
-        "tables": [{"table": s.table, "rows_in": s.rows_in, "rows_out": s.rows_out, "rows_aside": s.rows_aside} for s in stages if s.stage == "standardise"],
+        "tables": [{"table": s.table, "rows_in": s.rows_in, "rows_out": s.rows_out, "rows_aside": s.rows_aside} for s in stages if s.stage in ("standardise", "split")],
         "findings": totals,
         "families": [{"family": f, "severity": s, "rules": n[0], "findings": n[1]} for (f, s), n in sorted(families.items(), key=lambda e: (e[0][1], -e[1][1], e[0][0]))],
         "rules": {name: sum(1 for o in outcomes if o.outcome == name) for name in ("passed", "failed", "skipped", "errored")},

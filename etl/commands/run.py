@@ -20,6 +20,8 @@ def _run_options(function: Callable) -> Callable:
                               "name of the standard, e.g. east_life_2020, or of its family, e.g. east_life: the period picks the edition; several are run in turn")),
         click.option("--period", "-p", required=True, help=say("报送期：月报 2026-10，季报 2026Q3，日报 2026-10-31", "period: 2026-10 for a month, 2026Q3 for a quarter, 2026-10-31 for a day")),
         click.option("--report-date", type=DateParam(), default=None, help=say("流水号中的上报日期，默认上海时间的今天", "date inside the serial numbers; default today in Asia/Shanghai")),
+        click.option("--capture", type=click.Choice(["full", "incremental", "change"]), default="full", show_default=True,
+                     help=say("取数方式：full 全量；incremental 按水位与主键取增量；change 全部读取并逐行比对", "how core systems are read: in full; what changed by watermark and key; all, and compared row by row")),
         click.option("--memory", default=None, help=say("引擎内存上限，如 2GB", "memory limit of the engine, e.g. 2GB")),
         click.option("--quiet", "-q", is_flag=True, help=say("不显示进度", "no progress")),
     ]):
@@ -30,19 +32,20 @@ def _run_options(function: Callable) -> Callable:
 @command(zh="从核心系统取数，映射、检核、脱敏、写文件，经独立复核后封包。", en="Extract, map, check, mask, write, and seal after an independent re-read.",
          examples=["eastbound run --standard east_life_2020 --period 2026-10",
                    "eastbound run -s east_life_2020 -p 2026-10 --report-date 2026-11-15 --format json",
-                   "eastbound run -s east_life_2020 -p 2026-10 --jurisdiction 440300"])
+                   "eastbound run -s east_life_2020 -p 2026-10 --jurisdiction 440300",
+                   "eastbound run -s east_life_2020 -p 2026-11 --capture incremental"])
 @_run_options
 def run(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None,
-        jurisdiction: str | None, quiet: bool) -> int:
-    return _start(workspace, packs, form, standards, period, report_date, memory, jurisdiction, quiet, "seal")
+        jurisdiction: str | None, quiet: bool, capture: str) -> int:
+    return _start(workspace, packs, form, standards, period, report_date, memory, jurisdiction, quiet, capture, "seal")
 
 
 def _stage_command(stage: str, zh: str, en: str) -> click.Command:
     @command(stage, zh=zh, en=en, examples=[f"eastbound {stage} --standard east_life_2020 --period 2026-10", "eastbound resume RUN"])
     @_run_options
     def call(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None,
-             jurisdiction: str | None, quiet: bool) -> int:
-        return _start(workspace, packs, form, standards, period, report_date, memory, jurisdiction, quiet, stage)
+             jurisdiction: str | None, quiet: bool, capture: str) -> int:
+        return _start(workspace, packs, form, standards, period, report_date, memory, jurisdiction, quiet, capture, stage)
 
     return call
 
@@ -74,7 +77,7 @@ def resume(workspace: Path, form: str, run_id: str, until: str, quiet: bool) -> 
 
 
 def _start(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[str, ...], period: str, report_date: date | None, memory: str | None,
-           jurisdiction: str | None, quiet: bool, until: str) -> int:
+           jurisdiction: str | None, quiet: bool, capture: str, until: str) -> int:
     from etl.packs.roots import PackRoots
     from etl.pipeline import RunRequest, start_run
     from etl.pipeline.road import today
@@ -92,7 +95,7 @@ def _start(workspace: Path, packs: tuple[str, ...], form: str, standards: tuple[
         for edition in editions:
             overlay_folder(edition, jurisdiction, roots)
     with ProgressPrinter(quiet or form == "json") as progress:
-        runs = [start_run(opened, RunRequest(edition, chosen, report_date or today(), memory, jurisdiction), packs=packs, progress=progress, until=until).run
+        runs = [start_run(opened, RunRequest(edition, chosen, report_date or today(), memory, jurisdiction, capture), packs=packs, progress=progress, until=until).run
                 for edition in editions]
     return _show(opened, runs, form)
 

@@ -44,3 +44,4 @@ class PeriodLocked(EastboundError):
     en = ("{standard} {period} is being worked on by run {run} (process {pid} on {host}, since {since}). Wait for it to end; "
           "if that process hangs, end it and continue with: eastbound resume")
     exit_code = 3
+    may_pass = True

@@ -122,15 +122,16 @@ class Ledger:
         with self._engine.connect() as connection:
             return self._get_run(connection, run_id)
 
-    def runs(self, standard: str | None = None, period: str | None = None) -> list[Run]:
-        """Runs from the latest to the first, optionally of one standard and period."""
+    def runs(self, standard: str | None = None, period: str | None = None, *, parts: bool = False) -> list[Run]:
+        """Runs from the latest to the first, optionally of one standard and period; `parts`: with the parts that packages were split into."""
         query = select(RunRow.__table__).order_by(RunRow.started_at.desc(), RunRow.id.desc())
         if standard is not None:
             query = query.where(RunRow.standard == standard)
         if period is not None:
             query = query.where(RunRow.period == period)
         with self._engine.connect() as connection:
-            return [_as_run(row) for row in connection.execute(query).mappings()]
+            found = [_as_run(row) for row in connection.execute(query).mappings()]
+        return found if parts else [run for run in found if not run.part_of]
 
     def mark_interrupted(self, *, locked: tuple[str, str] | None = None) -> list[str]:
         """Close running runs whose process died on this machine; returns their ids.
@@ -142,9 +143,12 @@ class Ledger:
         with writing(self._engine) as connection:
             rows = connection.execute(select(RunRow.__table__).where(RunRow.status == RUNNING).order_by(RunRow.started_at)).mappings()
             for row in rows.all():
+                if row["options"].get("owner"):
+                    continue  # between two tasks of a scheduler's run no process is alive; its owner or `release` ends it
                 own = row["host"] == host_name()
                 this_process = own and row["pid"] == os.getpid() and is_alive(row["pid"], row["process_token"])
-                held = locked == (row["standard"], row["period"]) and not this_process
+                # Parts are made under locks of their own.
+                held = locked == (row["standard"], row["period"]) and not this_process and not row["options"].get("part_of")
                 if held or (own and not is_alive(row["pid"], row["process_token"])):
                     self._update_run(connection, row["id"], status=INTERRUPTED, finished_at=_now(), message={"code": "process_gone"})
                     closed.append(row["id"])
@@ -161,6 +165,14 @@ class Ledger:
             self._get_run(connection, run_id)
             _put(connection, StageCountRow, [{"run": run_id, "stage": stage, "table": table, "rows_in": rows_in, "rows_out": rows_out,
                                               "rows_aside": rows_aside, "seconds": seconds, "finished_at": _now()}])
+
+    def forget_stages(self, run_id: str) -> None:
+        """Drop what the stages of an unsealed run noted: it is to be walked anew, from the sources on."""
+        with writing(self._engine) as connection:
+            run = self._get_run(connection, run_id)
+            if run.status == SEALED:
+                raise RunStateWrong(run=run_id, status=run.status, wanted=RUNNING)
+            connection.execute(sa.delete(StageCountRow).where(StageCountRow.run == run_id))
 
     def stages(self, run_id: str) -> list[StageCount]:
         """Counts of a run in the order in which they were noted."""
@@ -202,9 +214,10 @@ class Ledger:
             rows = connection.execute(query).mappings().all()
             return [(self._get_run(connection, row["run"]), RuleOutcome(**_without_run(dict(row)))) for row in rows]
 
-    def record_mapping(self, run_id: str, counts: Iterable[MappingCount]) -> None:
-        """Note how each item's values came about, replacing all that was noted for the run before."""
-        self._replace(run_id, MappingCountRow, [{"run": run_id, **asdict(count)} for count in counts])
+    def record_mapping(self, run_id: str, counts: Iterable[MappingCount], *, table: str | None = None) -> None:
+        """Note how each item's values came about, replacing all that was noted before for the run, or for its `table`."""
+        rows = [{"run": run_id, **asdict(count)} for count in counts]
+        self._replace(run_id, MappingCountRow, rows, *([] if table is None else [MappingCountRow.table == table]))
 
     def mapping(self, run_id: str) -> list[MappingCount]:
         return [MappingCount(**_without_run(row)) for row in self._rows_of(run_id, MappingCountRow, "table", "item")]
@@ -271,10 +284,10 @@ class Ledger:
             rows = connection.execute(select(table).where(table.c.run == run_id).order_by(*(table.c[name] for name in order)))
             return [dict(row) for row in rows.mappings()]
 
-    def _replace(self, run_id: str, model: Any, rows: list[dict[str, Any]]) -> None:
+    def _replace(self, run_id: str, model: Any, rows: list[dict[str, Any]], *only: Any) -> None:
         with writing(self._engine) as connection:
             self._get_run(connection, run_id)
-            connection.execute(sa.delete(model).where(model.run == run_id))
+            connection.execute(sa.delete(model).where(model.run == run_id, *only))
             if rows:
                 connection.execute(sa.insert(model), rows)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +24,7 @@ from etl.workspace import Workspace
 
 if TYPE_CHECKING:
     from etl.ledger import Ledger
+    from etl.ledger.definition import Run
     from etl.mapping.definition import MappingSet
     from etl.privacy.keys import Keyring
     from etl.privacy.vault import Vault
@@ -43,16 +47,26 @@ class NoMapping(EastboundError):
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to run. `report_date` is the date inside the serial numbers; `jurisdiction` whose local rules count as well."""
+    """What to run. `report_date` is the date inside the serial numbers; `jurisdiction` whose local rules count as well.
+
+    `capture` is how core systems are read: `full`, `incremental` or `change` (see `etl.capture`).
+    """
 
     standard: str
     period: Period
     report_date: date
     memory: str | None = None
     jurisdiction: str | None = None
+    capture: str = "full"
 
     def options(self) -> dict[str, Any]:
-        return {"memory": self.memory, "jurisdiction": self.jurisdiction}
+        return {"memory": self.memory, "jurisdiction": self.jurisdiction, "capture": self.capture}
+
+    @classmethod
+    def of(cls, run: Run) -> RunRequest:
+        """What a run of the ledger was asked to do."""
+        own = {name: run.options[name] for name in cls.__dataclass_fields__ if name in run.options}
+        return cls(run.standard, Period.parse(run.period), run.report_date, **own)
 
 
 def silent(*_: Any) -> None:
@@ -115,6 +129,17 @@ class RunContext:
         """Rules that the jurisdiction of the run silenced: not run, and listed as such."""
         return [rule for rule in self._all_rules if rule.silenced]
 
+    def rules_of(self, table: str) -> list[Rule]:
+        """The rules in force of one table: as `rules`, without reading those of the other tables."""
+        from etl.rules.derived import derived_rules
+        from etl.rules.loader import load_rules, rules_within
+
+        if "_all_rules" in self.__dict__:
+            return [rule for rule in self.rules if rule.table == table]
+        authored = load_rules(self._whole_standard, self.roots, {table}, self.request.jurisdiction)
+        found = [*derived_rules(self.standard, self.standard.tables[table]), *rules_within(self.standard, authored)]
+        return [rule for rule in found if rule.table == table and rule.in_force(self.request.period.end) and not rule.silenced]
+
     @cached_property
     def expectations(self) -> ExpectationSet:
         """What the pack expects of the profiles of tables and items in force on the last day of the period."""
@@ -168,11 +193,15 @@ class RunContext:
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
-        """An engine that spills into the vault and knows the period."""
-        with open_engine(self.vault.folder(self.run, "spill"), memory=self.request.memory) as engine:
-            period = self.request.period
-            engine.set_parameters(period_start=period.start, period_end=period.end, report_date=self.request.report_date)
-            yield engine
+        """An engine that spills into the vault, in a folder of its own (several processes may work on a run), and knows the period."""
+        spill = self.vault.folder(self.run, "spill", f"{os.getpid()}-{secrets.token_hex(4)}")
+        try:
+            with open_engine(spill, memory=self.request.memory) as engine:
+                period = self.request.period
+                engine.set_parameters(period_start=period.start, period_end=period.end, report_date=self.request.report_date)
+                yield engine
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.workspace.root).as_posix()

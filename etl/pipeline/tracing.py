@@ -66,7 +66,7 @@ class Tracer:
             return trace_row(
                 self.engine, context.standard.tables[table_code], context.mappings, row, serial=serial, run=run.id,
                 standardised=self._file(context, f"standard/{table_code}.parquet"),
-                extracted=lambda system, name, context=context: self._file(context, f"extract/{system}/{name}.parquet"),
+                extracted=lambda system, name, context=context: self._image(context, system, name),
                 show=None if reveal else masked, company=(context.company.code, context.company.name))
         raise SerialUnknown(serial=serial, where=run_id or self.workspace.root.name)
 
@@ -89,6 +89,14 @@ class Tracer:
         if run_id not in self._contexts:
             self._contexts[run_id] = open_context(self.workspace, run_id, self.ledger)
         return self._contexts[run_id]
+
+    def _image(self, context: RunContext, system: str, table: str) -> Path:
+        from etl.capture import open_image
+
+        place = (context.run, f"{system}.{table}")
+        if place not in self._clear:
+            self._clear[place] = open_image(context.vault, context.run, system, table, self._stack)
+        return self._clear[place]
 
     def _file(self, context: RunContext, relative: str) -> Path:
         place = (context.run, relative)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.engines.local import Engine, literal, quote
+from etl.errors import EastboundError
+from etl.files import whole_file
 from etl.pipeline.batches import batch_entry, close_to_others, day_batch
 from etl.submission.definition import Package, WrittenFile
 from etl.submission.package import MANIFEST, next_version, package_folder_name, read_manifest, seal_package
@@ -20,42 +23,64 @@ if TYPE_CHECKING:
     from etl.standard.definition import Table
 
 
+class WriteIncomplete(EastboundError):
+    zh = "运行 {run} 的表 {tables} 还没有写出，不能封包；请先写出这些表"
+    en = "run {run}: table(s) {tables} are not written yet, so no package can be sealed; write them first"
+    exit_code = 3
+
+
 def text_folder(context: RunContext) -> Path:
     return context.sent_folder / "text"
 
 
-def write_all(context: RunContext, timed: Callable[..., Any]) -> None:
-    """Write every submitted table; serial numbers run through all tables in load order."""
+def write_tables(context: RunContext, timed: Callable[..., Any], tables: Sequence[Table], *, whole: bool) -> None:
+    """Write submitted tables; serial numbers run through all tables in load order, whichever are written now. `whole`: start with an empty folder."""
     rows = {table.code: _rows(context.masked(table.code)) for table in context.standard.submitted_tables}
     request = context.request
-    sequence = context.ledger.allocate_serials(context.company.code, request.report_date, context.standard.name, request.period.label, sum(rows.values())) \
+    first = context.ledger.allocate_serials(context.company.code, request.report_date, context.standard.name, request.period.label, sum(rows.values())) \
         if context.standard.serial else 1
+    before = dict(zip(rows, accumulate(rows.values(), initial=0)))
     folder = text_folder(context)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    written: list[WrittenFile] = []
+    if whole:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with context.engine() as engine:
-        for table in context.standard.submitted_tables:
+        for table in tables:
             with timed(context, "write", table.code) as note:
+                sequence = first + before[table.code]
                 source, parts = _parts(context, engine, table)
-                files = []
+                files: list[WrittenFile] = []
                 for part, path in parts:
                     files.append(write_table(path, table, context.standard, company=context.company, period=request.period, part=part, engine=engine,
                                              report_date=request.report_date, first_sequence=sequence + sum(f.rows for f in files), folder=folder))
                 _keep_serials(context, engine, source, table.code, sequence)
+                _keep_written(context, table.code, files)
                 done = sum(file.rows for file in files)
                 note(rows[table.code], done, rows[table.code] - done)
-            sequence += done
-            written += files
-    record = [{**_plain(file), "path": file.path.name} for file in written]
-    (context.folder / "written.json").write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _keep_written(context: RunContext, table: str, files: Sequence[WrittenFile]) -> None:
+    """Note what was written of a table, for the sealing."""
+    path = context.folder / "written" / f"{table}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps([{**_plain(file), "path": file.path.name} for file in files], ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def written_files(context: RunContext) -> list[WrittenFile]:
+    """What was written of all tables, in load order. Raises WriteIncomplete."""
+    notes = [(table.code, context.folder / "written" / f"{table.code}.json") for table in context.standard.submitted_tables]
+    missing = [code for code, path in notes if not path.is_file()]
+    if missing:
+        raise WriteIncomplete(run=context.run, tables=", ".join(missing))
+    folder = text_folder(context)
+    return [WrittenFile(**{**entry, "path": folder / entry["path"]}) for _, path in notes for entry in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def seal_all(context: RunContext, timed: Callable[..., Any]) -> None:
     """Re-read every file with the independent reader and put the package in its place."""
-    record = json.loads((context.folder / "written.json").read_text(encoding="utf-8"))
     folder = text_folder(context)
-    files = [WrittenFile(**{**entry, "path": folder / entry["path"]}) for entry in record]
+    files = written_files(context)
     request = context.request
     base = context.workspace.package_base(context.standard.name, request.period.label)
     with timed(context, "seal", "package") as note:

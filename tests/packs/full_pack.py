@@ -97,6 +97,15 @@ frequency: daily
 serial: null
 format: {kind: delimited, encoding: utf-8, separator: "|", line_end: "\\n", header: true, "null": "", date: "%Y-%m-%d", length_unit: characters,
          file_name: "{table}.txt", folder: "{company}"}
+jurisdictions:
+  folder: "{company}{jurisdiction}"
+  directory: {table: B, unit: M, area: O, head: {item: P, value: "1"}}
+  basis: {zh: 手工, en: by hand}
+  note: {zh: 备注, en: a note}
+  tables:
+    A: head
+    B: [{item: O, provenance: G, note: {zh: 备注, en: a note}}, {unit: M}, {through: C, "on": {M: M}, first: K}]
+    C: [{unit: M}]
 """,
     f"{PLAIN}/tables/A.yaml": "table: A\nname: 表\nitems:\n  - {code: K, type: date, key: true}\n",
     f"{PLAIN}/tables/B.yaml": """\
@@ -106,7 +115,10 @@ items:
   - {code: K, type: date, key: true, required: true}
   - {code: M, type: text, length: 10, codes: M}
   - {code: N, type: decimal, length: 10, scale: 2}
+  - {code: O, type: text, length: 6}
+  - {code: P, type: text, length: 6}
 """,
+    f"{PLAIN}/tables/C.yaml": "table: C\nname: 表三\nitems:\n  - {code: K, type: date, key: true}\n  - {code: M, type: text, length: 10}\n",
     f"{PLAIN}/codes/index.yaml": "tables:\n  M: {name: {zh: 机构, en: Branches}}\n",
     f"{PLAIN}/codes/M.csv": CODE_HEAD + "1,某机构,,,,G\n",
     "validation_rules/plain_2026/figures.yaml": """\
@@ -175,6 +187,8 @@ tables:
     note: a note
     key: [No]
     required_rows: true
+    watermark: Prem
+    overlap_days: 2
     columns:
       - {name: No, type: text, length: 20, nullable: false, note: a note}
       - {name: Parent, type: text}
@@ -242,6 +256,16 @@ rules:
     severity: error
     message: {zh: 不等, en: Not equal}
     examples: {pass: [{BD: [{BDH: a, BF: 2}]}], fail: [{BD: [{BDH: a, BF: 1}]}]}
+""",
+    f"{RULES}/local/310000/format.yaml": """\
+encoding: gbk
+file_name: "{jurisdiction}-{table}-{part}.dat"
+folder: "{company}{jurisdiction}"
+report_folder: "EAST/{jurisdiction}"
+basis: by hand (G)
+provenance: G
+changed: 2026-03-01
+note: {zh: 备注, en: a note}
 """,
     f"{RULES}/local/310000/BD.yaml": """\
 table: BD
@@ -354,6 +378,13 @@ systems: {core: "sqlite:///core.db"}
 ledger: sqlite:///ledger.db
 packs: [packs]
 approvers: [li, 王经理]
+capture_base: sealed
+openlineage: {transport: {type: http, url: "https://lineage.example", endpoint: api/v1/lineage, timeout: 2, verify: true, auth: {type: api_key, apiKey: "${KEY}"},
+                          compression: gzip, custom_headers: {X-From: eastbound}, ssl_context: {}}}
+""",
+    "elsewhere/workspace.yaml": """\
+company: "000123"
+openlineage: {transport: {type: file, log_file_path: lineage/events.jsonl, append: false}}
 """,
 }
 

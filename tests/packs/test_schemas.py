@@ -28,15 +28,18 @@ from etl.profiles import loader as profiles
 from etl.rules.loader import FILE_KEYS, RULE_KEYS, load_rules
 from etl.rules.overlays import SILENCE_KEYS, TIGHTEN_KEYS, overlays
 from etl.sources import loader as sources
+from etl.standard import jurisdictions
 from etl.standard import loader as standards
 from etl.standard.definition import Standard
 from etl.standard.layout_loader import ENVELOPE_KEYS, FIXED_KEYS
 from etl.standard.workbook.columnmap import load_map
+from etl.submission import local_format
+from etl.submission.local_format import load_local_format
 from etl.workspace import Workspace
 
 SCHEMAS = {path.name.removesuffix(".schema.json"): json.loads(path.read_text(encoding="utf-8"))
            for path in sorted((Path(__file__).parents[2] / "schemas").glob("*.schema.json"))}
-NAMES = ("codes", "columns", "figures", "mapping", "profiles", "reconciliations", "rules", "source", "standard", "table", "workspace")
+NAMES = ("codes", "columns", "figures", "format", "mapping", "profiles", "reconciliations", "rules", "source", "standard", "table", "workspace")
 
 
 def kind_of(name: str) -> str:
@@ -44,7 +47,7 @@ def kind_of(name: str) -> str:
     parts = name.split("/")
     if parts[-1] in ("standard.yaml", "source.yaml", "workspace.yaml"):
         return parts[-1].removesuffix(".yaml")
-    if parts[-1] in ("figures.yaml", "profiles.yaml", "reconciliations.yaml"):
+    if parts[-1] in ("figures.yaml", "format.yaml", "profiles.yaml", "reconciliations.yaml"):
         return parts[-1].removesuffix(".yaml")
     if parts[0] in ("validation_rules", "columns"):
         return {"validation_rules": "rules"}.get(parts[0], parts[0])
@@ -112,6 +115,7 @@ def load_everything(root: Path) -> None:
         load_rules(standard, roots)
         for jurisdiction in overlays(name, roots):
             load_rules(standard, roots, jurisdiction=jurisdiction)
+            load_local_format(standard, jurisdiction, roots)
         profiles.load_expectations(standard, roots)
         load_mappings(standard, source_columns(sources.load_sources(roots)), roots)
     plain = load_whole_standard("plain_2026", roots)
@@ -132,7 +136,7 @@ def load_one(root: Path, name: str) -> None:
     """What reads the file `name`, and no more."""
     roots, kind, pack = PackRoots((root,)), kind_of(name), "plain_2026" if "plain_2026" in name else "full_2026"
     if kind == "workspace":
-        Workspace.open(root)
+        Workspace.open((root / name).parent)
     elif kind == "columns":
         load_map(root / name)
     elif kind == "source":
@@ -142,6 +146,8 @@ def load_one(root: Path, name: str) -> None:
         load_reconciliations(plain, load_figures(plain, roots), roots)
     elif kind == "profiles":
         profiles.load_expectations(standards.load_standard(pack, roots), roots)
+    elif kind == "format":
+        load_local_format(standards.load_standard(pack, roots), Path(name).parent.name, roots)
     elif kind == "rules":
         load_rules(standards.load_standard(pack, roots), roots, jurisdiction=Path(name).parent.name if "/local/" in name else None)
     elif kind == "mapping":
@@ -215,6 +221,11 @@ def test_the_key_sets_of_the_loaders_are_those_of_the_schemas():
     assert keys("standard") == standards.STANDARD_KEYS
     assert keys("standard", "fixed") == FIXED_KEYS
     assert keys("standard", "envelope") == ENVELOPE_KEYS
+    assert keys("standard", "jurisdictions") == set(jurisdictions.KEYS)
+    assert keys("standard", "directory") == set(jurisdictions.DIRECTORY_KEYS)
+    assert keys("standard", "head") == set(jurisdictions.HEAD_KEYS)
+    assert keys("standard", "placing") == set(jurisdictions.STEP_KEYS)
+    assert keys("format") == set(local_format.KEYS)
     assert keys("table") == standards.TABLE_KEYS
     assert keys("table", "item") == standards.ITEM_KEYS
     assert keys("rules") == set(FILE_KEYS)
@@ -306,6 +317,11 @@ def test_a_key_of_another_block_is_refused_by_both(name, at, tmp_path):
     (f"{full_pack.RULES}/profiles.yaml", ("expectations", 0, "down"), -0.1), (f"{full_pack.RULES}/profiles.yaml", ("expectations", 0, "against"), "last"),
     (f"{full_pack.RULES}/profiles.yaml", ("history",), 0), (f"{full_pack.RULES}/profiles.yaml", ("expectations", 2, "at_least"), "low"),
     (f"{full_pack.SOURCE}/source.yaml", ("tables", 0, "columns", 0, "type"), "varchar"), (f"{full_pack.SOURCE}/source.yaml", ("tables", 0, "key"), []),
+    (f"{full_pack.SOURCE}/source.yaml", ("tables", 0, "overlap_days"), -1), (f"{full_pack.SOURCE}/source.yaml", ("tables", 0, "watermark"), 5),
+    ("workspace.yaml", ("capture_base",), "last"),
+    ("workspace.yaml", ("openlineage", "transport", "type"), "kafka"), ("workspace.yaml", ("openlineage", "transport", "timeout"), 0),
+    ("workspace.yaml", ("openlineage", "transport", "verify"), "no"), ("workspace.yaml", ("openlineage", "transport", "compression"), "zip"),
+    ("workspace.yaml", ("openlineage", "transport", "custom_headers"), {"X-Number": 1}), ("workspace.yaml", ("openlineage", "transport", "auth"), "key"),
     (f"{full_pack.SOURCE}/full_2026/BD.yaml", ("branches", 0, "from"), "Pol"), (f"{full_pack.SOURCE}/full_2026/BD.yaml", ("branches", 0, "items", "ZT", "default"), False),
     ("workspace.yaml", ("approvers",), []), ("workspace.yaml", ("approvers",), "li"), ("workspace.yaml", ("approvers", 0), " "),
 ])

@@ -51,7 +51,8 @@ async def _serve(folder: Path, tables: Path, company: str, http_port: int, sftp_
                                   server_factory=lambda: _door(desk), sftp_factory=lambda channel: _inbox(channel, desk), process_factory=None,
                                   allow_scp=False, reuse_address=True)
     port = files.get_port()
-    (folder / "known_hosts").write_text(f"[{HOST}]:{port} {host_key.export_public_key('openssh').decode().strip()}\n", encoding="ascii")
+    # Whole, since clients of a platform that comes back read it at this very moment.
+    _write(folder / "known_hosts", f"[{HOST}]:{port} {host_key.export_public_key('openssh').decode().strip()}\n")
     listener = _listener(http_port or last.get("http_port", 0))
     certificate = _certificate(folder) if tls else None
     config = uvicorn.Config(_app(desk, awake), log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=2,

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from zoneinfo import ZoneInfo
 from etl.errors import EastboundError
 from etl.ledger.registry import ACCEPTED, REJECTED, RegistryBatch, RegistryDay, RegistryLedger
 from etl.submission.registry.contents import count_figures, file_md5, inspect_batch, read_error_file, theirs_of
-from etl.submission.registry.definition import QUERIES, UPLOADS, DaySource, ErrorRow, Meaning, ReplyCode, RequestType, State, TableLayout
+from etl.submission.registry.definition import QUERIES, UPLOADS, DayReport, DaySource, ErrorRow, Meaning, ReplyCode, RequestType, State, TableLayout
 from etl.submission.registry.errors import (
     BatchUnfit,
     LoginRefused,
@@ -48,19 +47,6 @@ _CHINA = ZoneInfo("Asia/Shanghai")
 _JUDGED = (State.NOTIFIED, State.CHECKING, State.RECONCILED, State.DIFFERS, State.DETAIL_WAITING, State.DETAIL, State.DONE)
 
 
-@dataclass(frozen=True)
-class DayReport:
-    """Where a day stands after the cycle's work on it; `problem` is what stopped it, `waiting` that only time is needed."""
-
-    day: date
-    state: str
-    problem: EastboundError | None = None
-
-    @property
-    def waiting(self) -> bool:
-        return isinstance(self.problem, StillWorking)
-
-
 class Cycle:
     """The daily work for one company.
 
@@ -84,19 +70,27 @@ class Cycle:
         cannot be reached at all. Returns a report per day that was not done before.
         """
         yesterday = today - timedelta(days=1)
-        open_days = {d.day for d in self.books.days() if d.state != State.DONE and d.day <= yesterday}
+        days = self.open_days(today)
         reports: dict[date, DayReport] = {}
         try:
-            for day in sorted(open_days | set(self._missed(yesterday))):
+            for day in days:
                 reports[day] = self._guarded(day, self.settle)
             for day, report in sorted(reports.items()):
                 if day < yesterday and report.problem is None:
                     reports[day] = self._guarded(day, self.reconcile)
         except (PlatformUnreachable, PlatformUntrusted, LoginRefused) as error:
-            for day in sorted(open_days | {yesterday}):
-                found = self.books.day(day)
-                reports[day] = DayReport(day, found.state if found else "", error)
+            return [DayReport(day, self.state(day), error) for day in days]
         return [reports[day] for day in sorted(reports)]
+
+    def open_days(self, today: date) -> list[date]:
+        """The days that the work of `today` is about: all up to yesterday that are begun and not done, and those missed since the last one."""
+        yesterday = today - timedelta(days=1)
+        known = {found.day: found.state for found in self.books.days()}
+        begun = {day for day, state in known.items() if state != State.DONE and day <= yesterday}
+        first = max(known) + timedelta(days=1) if known else yesterday
+        missed = {first + timedelta(days=n) for n in range((yesterday - first).days + 1)}
+        # A day before all that were ever sent is taken up when its own work is asked for.
+        return sorted(begun | missed | ({yesterday} - set(known)))
 
     def settle(self, day: date) -> None:
         """Bring a day to the point where no error rows are left; leaves it waiting (2E) where nothing corrected is at hand.
@@ -104,21 +98,70 @@ class Cycle:
         What comes back again and again is left for the next day, and for people to look at.
         """
         corrections = 0
-        while True:
-            found = self.books.day(day)
-            state = found.state if found else ""
-            if state in _JUDGED:
-                return
-            if state == "":
-                self._step("open day", self.books.open_day, day, State.EXTRACTED)
-            elif state == State.MADE:
-                self._send(self._last(day))
+        while not self.settled(day):
+            state = self.state(day)
+            if state == State.MADE:
+                self.send(day)
             elif state == State.WAITING:
-                self._judge(self._last(day))
-            elif corrections > MAX_CORRECTIONS or not self._make(day):
-                return
-            else:
+                self.ask(day)
+            elif not self.books.batches(day):
+                self.make(day)
+            elif corrections < MAX_CORRECTIONS and self.correct(day):
                 corrections += 1
+            else:
+                return
+
+    # -- the steps of settling, each of them good to call in any state: it does what is its own to do, or nothing
+
+    def make(self, day: date) -> None:
+        """Take up the day and its increment, unless that was done before. Walks the road; says nothing to the platform."""
+        if self.state(day) == "":
+            self._step("open day", self.books.open_day, day, State.EXTRACTED)
+        if self.state(day) not in (State.EXTRACTED, State.ERROR) or self.books.batches(day):
+            return
+        batch = self.source.increment(day)
+        if batch is None:
+            self._step("empty day", self.books.set_state, day, State.NOTIFIED, was=self.state(day))
+        else:
+            self._take_up_or_note(day, batch, ("INC", "HIS"))
+
+    def send(self, day: date) -> None:
+        """Upload the day's zip that may go out, and notify the platform of it."""
+        if self.state(day) == State.MADE:
+            self._send(self._last(day))
+
+    def ask(self, day: date) -> None:
+        """Ask for the judgement of the zip that was sent, and note it. Raises StillWorking after the polling limit."""
+        if self.state(day) == State.WAITING:
+            self._judge(self._last(day))
+
+    def correct(self, day: date) -> bool:
+        """Take up the correction of what came back. Walks the road. False: nothing came back, or nothing is corrected yet."""
+        if self.state(day) != State.ERROR or not self.books.batches(day):
+            return False
+        rejected = set(self.books.transactions(day, REJECTED))
+        batch = self.source.correct(day, self.error_rows(day))
+        if batch is not None:
+            self._take_up_or_note(day, batch, ("FAI",), rejected)
+        return batch is not None
+
+    def answered(self, day: date) -> bool:
+        """Whether the platform has what the day waits for: one question at most, and nothing is noted of the answer.
+
+        True also where the day waits for nothing.
+        """
+        state = self.state(day)
+        if state in (State.WAITING, State.DETAIL_WAITING):
+            batch = self._last(day)
+            kind, query_no, subject = QUERIES[batch.kind], batch.query_no, batch.batch_no
+        elif state == State.CHECKING:
+            kind, query_no, subject = RequestType.CHECK_QUERY, self.books.day(day).query_no, self._check_name(self.books.day(day))
+        else:
+            return True
+        if query_no is None:
+            return True
+        reply = self._step("poll", self.channel.ask, Request(self._head(kind, uuid.uuid4().hex), Query(query_no)))
+        return self._meaning(reply, kind, subject) != Meaning.WAIT
 
     def late(self, day: date) -> None:
         """Send what was held back in the house when the day was sent, and is in order now: a further increment of that day.
@@ -165,26 +208,14 @@ class Cycle:
 
     # -- steps: sending
 
-    def _make(self, day: date) -> bool:
-        """Take up the next zip of a day: the increment, or the correction of what came back. False: nothing to take up."""
-        rejected = self.books.transactions(day, REJECTED)
-        first = not self.books.batches(day)
-        if first:
-            batch = self.source.increment(day)
-            if batch is None:
-                self._step("empty day", self.books.set_state, day, State.NOTIFIED, was=self.books.day(day).state)
-                return True
-        else:
-            batch = self.source.correct(day, self.error_rows(day))
-            if batch is None:
-                return False
+    def _take_up_or_note(self, day: date, batch: DayBatch, kinds: tuple[str, ...], allowed: set[str] | None = None) -> None:
+        """Take up a zip; an unfit one puts the day where people look."""
         self._observe("made zip")
         try:
-            self._take_up(day, batch, ("INC", "HIS") if first else ("FAI",), None if first else set(rejected))
+            self._take_up(day, batch, kinds, allowed)
         except BatchUnfit:
-            self.books.set_state(day, State.ERROR, was=self.books.day(day).state)
+            self.books.set_state(day, State.ERROR, was=self.state(day))
             raise
-        return True
 
     def _take_up(self, day: date, batch: DayBatch, kinds: tuple[str, ...], allowed: set[str] | None = None) -> None:
         """Inspect a zip and claim its transactions. Raises BatchUnfit, TransactionsSentBefore."""
@@ -254,7 +285,7 @@ class Cycle:
         self._step("begin check", self.books.checking, day, count_figures(self._accepted_zips(day), self.layouts), State.CHECKING)
 
     def _check(self, found: RegistryDay) -> None:
-        day, subject = found.day, f"{self.books.company}{found.day:%Y%m%d}-{found.round}"
+        day, subject = found.day, self._check_name(found)
         ours = self.books.figures(day, found.round)
         if found.query_no is None:
             body = Check(day, tuple(Kpi(f.table, f.field, f.check, f.ours) for f in ours))  # type: ignore[arg-type]
@@ -296,12 +327,17 @@ class Cycle:
 
     # -- tools
 
-    def _missed(self, yesterday: date) -> Iterator[date]:
-        known = [d.day for d in self.books.days()]
-        day = max(known) + timedelta(days=1) if known else yesterday
-        while day <= yesterday:
-            yield day
-            day += timedelta(days=1)
+    def state(self, day: date) -> str:
+        """The day's flag; empty where it was never taken up."""
+        found = self.books.day(day)
+        return found.state if found else ""
+
+    def settled(self, day: date) -> bool:
+        """Whether the day was judged and no error rows are left."""
+        return self.state(day) in _JUDGED
+
+    def _check_name(self, found: RegistryDay) -> str:
+        return f"{self.books.company}{found.day:%Y%m%d}-{found.round}"
 
     def _guarded(self, day: date, work: Callable[[date], None]) -> DayReport:
         problem = None
@@ -311,8 +347,7 @@ class Cycle:
             raise
         except EastboundError as error:
             problem = error
-        found = self.books.day(day)
-        return DayReport(day, found.state if found else "", problem)
+        return DayReport(day, self.state(day), problem)
 
     def _place(self, batch: DayBatch) -> str:
         path = Path(batch.zip_path).absolute()

@@ -13,6 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from etl.errors import EastboundError
+from etl.submission.registry.errors import StillWorking
+
 if TYPE_CHECKING:
     from etl.submission.zip_package import DayBatch
 
@@ -102,6 +105,19 @@ class ErrorRow:
     transaction_no: str
     code: str
     message: str
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """Where a day stands after the cycle's work on it; `problem` is what stopped it, `waiting` that only time is needed."""
+
+    day: date
+    state: str
+    problem: EastboundError | None = None
+
+    @property
+    def waiting(self) -> bool:
+        return isinstance(self.problem, StillWorking)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class MessageUnreadable(RegistryError):
 class PlatformUnreachable(RegistryError):
     zh = "无法与平台通讯（{channel} {place}，已试 {attempts} 次：{reason}）；稍后再次执行同一命令即可继续"
     en = "the platform cannot be reached ({channel} {place}, {attempts} attempt(s): {reason}); run the same command later to go on"
+    may_pass = True
 
 
 class PlatformUntrusted(RegistryError):
@@ -52,6 +53,7 @@ class ReplyMisplaced(RegistryError):
 class StillWorking(RegistryError):
     zh = "平台仍在处理 {subject}，已等 {seconds} 秒；稍后再次执行同一命令即可继续"
     en = "the platform is still working on {subject} after {seconds} s; run the same command later to go on"
+    may_pass = True
 
 
 class BatchUnfit(RegistryError):
