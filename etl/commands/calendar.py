@@ -57,7 +57,7 @@ def calendar(ctx: click.Context, workspace: Path, packs: tuple[str, ...], form: 
     roots = PackRoots.of(*opened.packs, *packs)
     with open_ledger(opened.ledger_place) as ledger:
         ledger.mark_interrupted()
-        runs = ledger.runs()
+        runs = ledger.runs(parts=True)
     day = today or today_in_shanghai()
     found = survey(roots, runs, day, workspace=opened.root, window=Window(first, last), standards=standards, jurisdictions=jurisdictions)
     rows = [_row(judged, found) for judged in found.judged]

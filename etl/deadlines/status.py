@@ -99,7 +99,7 @@ def survey(roots: PackRoots, runs: Sequence[Run], today: date, *, workspace: Pat
     for head in heads:
         places = everywhere[head.name]
         started = {jurisdiction_of(run) for run in runs if run.standard == head.name}
-        asked = [place for place in places if place in started or place in jurisdictions or "all" in jurisdictions]
+        asked = sorted({*(place for place in places if place in jurisdictions or "all" in jurisdictions), *(place for place in started if place)})
         quiet += [(head.name, place) for place in places if place not in asked]
         for place in (None, *asked):
             rule = local.get((head.name, place or ""), head.rule)
