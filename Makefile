@@ -6,13 +6,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
+DEPLOY_LOCK := deploy/requirements.lock
 STAMP := $(VENV)/.installed
 WORKSPACE ?= var/story
 JOBS ?= 2
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
+AIRFLOW_ARGS ?=
 ROWS ?= 200000
 DIRTY ?= 0.01
+PORT ?= 8080
+PARALLELISM ?= 4
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED_UV = sed -n '/^uv==/,/[^\\]$$/p' $(LOCK)
@@ -22,7 +26,7 @@ PIP_SETTINGS = pip_setting() { $(BIN)/python -m pip config get "global.$$1" 2>/d
 	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
 	if [ -n "$$certificates" ]; then export SSL_CERT_FILE="$$certificates"; fi
 
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench airflow dags-time lock clean
 
 help:
 	@echo "make setup   create $(VENV) with everything, from $(LOCK)"
@@ -30,7 +34,9 @@ help:
 	@echo "make test    the tests, without those marked slow (PYTEST_ARGS adds options, JOBS is the number of processes)"
 	@echo "make check   lint, types, consistency of the installed packages"
 	@echo "make bench   how fast rules are checked, against other ways of doing it (ROWS=$(ROWS), DIRTY=$(DIRTY))"
-	@echo "make lock    write $(LOCK) again from pyproject.toml (LOCK_ARGS=--upgrade for newer releases)"
+	@echo "make airflow Airflow on this machine with a demo insurer, until Ctrl-C (PORT=$(PORT), PARALLELISM=$(PARALLELISM); UNPAUSE=1 runs all schedules, PLATFORM=1 adds the stand-in registry platform)"
+	@echo "make dags-time   how long Airflow takes to read each file in dags/"
+	@echo "make lock    write $(LOCK) and $(DEPLOY_LOCK) again from pyproject.toml (LOCK_ARGS=--upgrade for newer releases)"
 	@echo "make clean   remove $(VENV), caches and builds; leaves var/"
 
 setup: $(STAMP)
@@ -66,12 +72,21 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/eastbound bench rules --rows $(ROWS) --dirty $(DIRTY) --repeat 3 --folder var/bench
 
+# exec: Ctrl-C and TERM reach the launcher itself, which stops everything it started.
+airflow: $(STAMP)
+	@exec $(BIN)/python tools/airflow_local.py --port $(PORT) --parallelism $(PARALLELISM) $(if $(UNPAUSE),--unpause) $(if $(PLATFORM),--platform) $(AIRFLOW_ARGS)
+
+dags-time: $(STAMP)
+	@$(BIN)/python tools/dag_times.py
+
 lock: $(STAMP)
 	@$(PIP_SETTINGS); \
 	$(BIN)/uv pip compile pyproject.toml --quiet --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate $(LOCK_ARGS) -o $(LOCK)
-	@if grep -nE '://|^--' $(LOCK); then echo "$(LOCK) must not name an address" >&2; exit 1; fi
+		--generate-hashes --no-header --no-annotate $(LOCK_ARGS) -o $(LOCK); \
+	$(BIN)/uv pip compile $(DEPLOY_LOCK:.lock=.in) pyproject.toml --quiet --extra airflow --extra profiles --constraint $(LOCK) --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate $(LOCK_ARGS) -o $(DEPLOY_LOCK)
+	@for lock in $(LOCK) $(DEPLOY_LOCK); do if grep -nE '://|^--' $$lock; then echo "$$lock must not name an address" >&2; exit 1; fi; done
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find etl tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find etl dags tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
