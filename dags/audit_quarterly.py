@@ -25,7 +25,7 @@ mend it and clear its task.
 """
 
 
-@dag(dag_id="audit_quarterly", schedule=SubmissionTimetable(AUDIT), start_date=pendulum.datetime(2021, 1, 1, tz=TIMEZONE), catchup=False, max_active_runs=1,
+@dag(dag_id="audit_quarterly", schedule=SubmissionTimetable(AUDIT), start_date=pendulum.datetime(2021, 1, 1, tz=TIMEZONE), catchup=False, max_active_runs=3,
      default_args=defaults(), tags=["eastbound", "audit"], doc_md=DOC, on_failure_callback=failure_notice,
      params=parameters("^[0-9]{4}Q[1-4]$", "2026Q3"))
 def audit_quarterly() -> None:

@@ -97,6 +97,11 @@ def test_month_through_killed_workers_and_a_killed_scheduler(insurer, server, tm
     dag_run = trigger(server, "east_monthly", {**MONTH, "tables_per_task": 8})
     server.wait(lambda: runs_of(insurer), 120, "the run to begin")
     (run,) = runs_of(insurer)
+    # The same month triggered twice: the second one is turned away at once.
+    second = trigger(server, "east_monthly", MONTH)
+    assert ended(server, "east_monthly", second) == "failed"
+    assert tries(server, second, "begin") == 1
+    assert [one.id for one in runs_of(insurer)] == [run.id]
     # A table that fails while the others succeed: something lies where it is to be written.
     obstacle = insurer.vault_folder / run.id / "standard" / "KHHFB.parquet"
     (obstacle / "in the way").mkdir(parents=True)
