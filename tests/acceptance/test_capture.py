@@ -7,6 +7,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from etl.commands.demo import SYSTEMS
 from etl.demo.change import change_insurer
 from etl.ledger import open_ledger
@@ -20,6 +22,7 @@ def content(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.glob("*.txt"))}
 
 
+@pytest.mark.slow
 def test_a_day_of_changes_captured_as_an_increment(clean_month, tmp_path):
     root = shutil.copytree(clean_month.workspace.root, tmp_path / "ws")
     workspace = replace(Workspace.open(root), capture_base="sealed")

@@ -292,6 +292,7 @@ def test_what_the_layout_does_not_carry_comes_from_the_like_standard(tmp_path):
     assert table.by_code["GRBDH"].refs is None and table.by_code["ZY"].default is None
     assert list(result.standard.tables) == ["BBXRB"] and result.standard.codes["RYGX"].values == like.codes["RYGX"].values
     told = "\n".join(notes(result))
+    assert result.standard.jurisdictions is None and "so its jurisdictions were left out" in told
     assert "the auxiliary table CWHJ refers to a table that is gone and was left out" in told
     assert "GRBDH refers to GRBDB.GRBDH, which is gone" in told and "the default no longer fits and is left out: ZY is a number, not '未记录'" in told
     assert "items that east_life_2020 does not have: BBXRB.YDDH" in told and "the business key is taken to be BBRKHBH+GRBDH" in told

@@ -243,6 +243,10 @@ class _Builder:
             raw = dict(read_yaml(self.like.folder / "standard.yaml").data)
             raw.pop("family", None)
             raw.pop("note", None)
+            if "jurisdictions" in raw and not self.same_tables():
+                raw.pop("jurisdictions")
+                self.reading.note(f"表或数据项与 {self.like.name} 不同，未沿用 jurisdictions（监管辖区归属）；需要分辖区报送时请自行填写",
+                                  f"tables or items differ from {self.like.name}, so its jurisdictions were left out; write them where packages are split by jurisdiction")
         initials = "".join(word[0] for word in self.options.name.split("_") if word[0].isalpha()).upper()
         year = re.search(r"(\d+)$", self.options.name)
         prefix = self.options.prefix or raw.get("prefix") or initials + (year[1][-2:] if year else "")
@@ -257,6 +261,11 @@ class _Builder:
         head.setdefault("serial", {"item": next((code for code, role in self.roles.items() if role == "serial"), "LSH")})
         head["note"] = f"tables imported from {self.reading.workbook}" + (f"; what the workbook does not say is taken from {self.like.name}" if self.like else "")
         return keys_yaml(head, f"Imported from {self.reading.workbook}.\nWhat the workbook does not say is {'taken from ' + self.like.name if self.like else 'a default of the house'}: look it through.")
+
+    def same_tables(self) -> bool:
+        """Whether the submitted tables are those of the like standard, with all their items."""
+        ours = {table.code: {item.code for item in table.items} for table in self.tables}
+        return ours.keys() == {table.code for table in self.like.submitted_tables} and all(set(t.by_code) <= ours[t.code] for t in self.like.submitted_tables)
 
     def table(self, table: SheetTable) -> str:
         like = self.like.tables.get(table.code) if self.like else None
