@@ -155,7 +155,13 @@ class Airflow:
         return httpx.request(method, self.url + path, headers=headers, timeout=60, **more)
 
     def get(self, path: str, *, user: str = "admin", **more: Any) -> Any:
-        return self._json(self.call("GET", path, user=user, **more))
+        """A reading call; asked again for a while where SQLite, which has one writer at a time, made the server stumble."""
+        end = time.monotonic() + 20
+        while True:
+            answer = self.call("GET", path, user=user, **more)
+            if answer.status_code != 500 or time.monotonic() > end:
+                return self._json(answer)
+            time.sleep(0.5)
 
     def post(self, path: str, body: Any, *, user: str = "admin") -> Any:
         return self._json(self.call("POST", path, user=user, json=body))
