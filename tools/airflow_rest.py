@@ -16,6 +16,7 @@ from etl.errors import EastboundError
 DONE = ("success", "failed")
 # A question may be answered while its task waits; a question of a dead task is listed as unanswered, too, and must be left alone.
 WAITING = ("awaiting_input", "deferred")
+LINGERS = 8.0
 APPROVE = ("approve", "批准", "通过")
 # A refused answer (the maker's own, say) makes the task ask again; asking for ever would never end.
 MOST_ANSWERS = 5
@@ -165,6 +166,7 @@ def follow(api: Api, dag: str, run: str, *, checker: Api | None, reason: str, se
     end = time.monotonic() + seconds
     seen: dict[str, str] = {}
     answered: dict[str, int] = {}
+    asked: dict[str, float] = {}
     while True:
         alive()
         state = api.run_state(dag, run)
@@ -174,7 +176,10 @@ def follow(api: Api, dag: str, run: str, *, checker: Api | None, reason: str, se
             return state
         for question in api.questions(dag, run) if checker else ():
             name = task_name(question["task_instance"])
-            if answered.get(name, 0) < MOST_ANSWERS:
+            # The worker that put the question lingers a few seconds; an answer before it is gone would fail the task (Airflow 3.3).
+            settled = time.monotonic() - asked.setdefault(name, time.monotonic()) > LINGERS
+            if settled and answered.get(name, 0) < MOST_ANSWERS:
+                del asked[name]
                 answered[name] = answered.get(name, 0) + 1
                 option = approving(question["options"])
                 checker.answer(question, option, reason)
